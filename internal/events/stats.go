@@ -1,0 +1,60 @@
+package events
+
+// BusStats are counts since the start of the process.
+type BusStats struct {
+	Published   uint64 // calls of Publish
+	Failed      uint64 // those that returned an error
+	Subscribers []SubscriberStats
+}
+
+// SubscriberStats say what became of one subscriber's events.
+type SubscriberStats struct {
+	Name    string
+	Async   bool
+	Handled uint64 // taken without an error
+	Failed  uint64 // answered with an error or a panic
+	Panics  uint64 // those of Failed that were panics
+	Dropped uint64 // asynchronous: did not fit into the queue, or came too late
+	Queued  int    // asynchronous: waiting now
+}
+
+// Stats reads the counts; each is exact, all of them together are no snapshot.
+func (b *Bus) Stats() BusStats {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	stats := BusStats{Published: b.published.Load(), Failed: b.failed.Load()}
+	for _, s := range b.sync {
+		stats.Subscribers = append(stats.Subscribers, s.stats())
+	}
+	for _, w := range b.async {
+		s := w.stats()
+		s.Async, s.Dropped, s.Queued = true, w.dropped.Load(), len(w.queue)
+		stats.Subscribers = append(stats.Subscribers, s)
+	}
+	return stats
+}
+
+func (s *subscriber) stats() SubscriberStats {
+	return SubscriberStats{
+		Name:    s.name,
+		Handled: s.handled.Load(),
+		Failed:  s.failed.Load(),
+		Panics:  s.panicked.Load(),
+	}
+}
+
+// OutboxStats are counts since the start of the process.
+type OutboxStats struct {
+	Written     uint64 // rows committed
+	Delivered   uint64 // of these, published and marked
+	Undelivered uint64 // of these, left to be delivered later
+}
+
+// Stats reads the counts; each is exact, all of them together are no snapshot.
+func (o *Outbox) Stats() OutboxStats {
+	return OutboxStats{
+		Written:     o.written.Load(),
+		Delivered:   o.delivered.Load(),
+		Undelivered: o.undelivered.Load(),
+	}
+}
