@@ -1,0 +1,177 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// ErrUnavailable is the error of a read that could not be answered although the
+// origin may have the answer: another process's load failed, or the cache is
+// closed. Trying again later may help.
+var ErrUnavailable = errors.New("cache: unavailable")
+
+// Options tunes a Cache. Zero values are the defaults.
+type Options struct {
+	// Off makes every read a load: for comparing, and for finding out whether the
+	// cache is to blame.
+	Off bool
+
+	L1Entries int   // most copies in the process; default 5,000; negative: no L1
+	L1Bytes   int64 // most bytes in the process; default 64 MiB
+	L1MaxCopy int64 // largest copy kept in the process, in bytes; default 1 MiB
+
+	// LoadTimeout bounds one load. It must stay below the lease's life of five
+	// seconds, so that a living holder never loses its lease. Default 4 s.
+	LoadTimeout time.Duration
+
+	// NotFound reports the errors of loads which mean that the origin answered
+	// and has nothing. Default: none.
+	NotFound func(error) bool
+
+	Log *slog.Logger // default: discard
+}
+
+func (o Options) withDefaults() Options {
+	o.L1Entries = cmp.Or(o.L1Entries, 5000)
+	o.L1Bytes = cmp.Or(o.L1Bytes, 64<<20)
+	o.L1MaxCopy = cmp.Or(o.L1MaxCopy, 1<<20)
+	o.LoadTimeout = min(cmp.Or(o.LoadTimeout, 4*time.Second), leaseLife-500*time.Millisecond)
+	if o.NotFound == nil {
+		o.NotFound = func(error) bool { return false }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// A Cache is both tiers of one process. Reads go through the [Source]s that were
+// made for it, writes through [Cache.Move].
+type Cache struct {
+	o       Options
+	l1      *memory // nil: none
+	l2      *Redis  // nil: none
+	base    time.Time
+	heard   *heard
+	waiters waiters
+	flights flights
+	stats   stats
+
+	mu         sync.Mutex
+	sources    []*origin
+	refreshing map[string]bool
+	closed     bool
+	root       context.Context // of every flight: no caller's context reaches a load
+	cancel     context.CancelFunc
+	running    sync.WaitGroup
+}
+
+// heardTags is how many tags a generation of heard remembers. Two generations of
+// it cost some 20 MB at the most.
+const heardTags = 100_000
+
+// New makes a cache over l2, which may be nil, and starts listening to the moves
+// of other processes. Close it.
+func New(l2 *Redis, o Options) *Cache {
+	c := newCache(l2, o)
+	if l2 != nil {
+		c.spawn(func(ctx context.Context) { l2.listen(ctx, c.heed, c.deafen) })
+	}
+	return c
+}
+
+// newCache makes a cache that hears nothing yet.
+func newCache(l2 *Redis, o Options) *Cache {
+	o = o.withDefaults()
+	c := &Cache{
+		o:          o,
+		l1:         newMemory(o.L1Entries, o.L1Bytes, o.L1MaxCopy),
+		l2:         l2,
+		base:       time.Now(),
+		heard:      newHeard(heardTags),
+		refreshing: make(map[string]bool),
+	}
+	c.root, c.cancel = context.WithCancel(context.Background())
+	return c
+}
+
+// Close stops listening, cancels the loads under way and waits for them to end.
+// Reads after Close fail with ErrUnavailable.
+func (c *Cache) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.cancel()
+	c.running.Wait()
+}
+
+// spawn runs do in a goroutine that Close waits for. It reports false after Close.
+func (c *Cache) spawn(do func(context.Context)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.running.Go(func() { do(c.root) })
+	return true
+}
+
+// now is the cache's clock: time since it was made, monotonic.
+func (c *Cache) now() time.Duration { return time.Since(c.base) }
+
+// Move tells both tiers what a write has changed. Call it after the commit and
+// before the writer is answered: once it returns, no read in this process returns
+// a copy from before the write.
+//
+// It runs to its end whatever becomes of ctx, within the budget of L2. An error
+// means that other processes may not have heard; the move is to be repeated.
+func (c *Cache) Move(ctx context.Context, m Move) error {
+	if len(m.Tags) == 0 {
+		return nil
+	}
+	var err error
+	if c.l2 != nil {
+		// The turn and the call have one budget each.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.l2.budget)
+		defer cancel()
+		err = c.l2.move(ctx, m)
+	}
+	// Only now: whoever takes a number after this reads ids after the move.
+	c.heard.hear(m.Tags...)
+	c.stats.moved(m, err)
+	return err
+}
+
+// register adds a source. Two sources of one name and version would answer each
+// other's reads, so that is refused.
+func (c *Cache) register(o *origin) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, other := range c.sources {
+		if other.spec.head == o.spec.head {
+			return fmt.Errorf("cache: key %s is declared twice", o.spec.head)
+		}
+	}
+	c.sources = append(c.sources, o)
+	return nil
+}
+
+// Specs returns what the sources of this cache have declared, by name.
+func (c *Cache) Specs() []Spec {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	specs := make([]Spec, 0, len(c.sources))
+	for _, o := range c.sources {
+		specs = append(specs, o.spec.Spec)
+	}
+	slices.SortFunc(specs, func(a, b Spec) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))
+	})
+	return specs
+}

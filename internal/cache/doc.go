@@ -1,0 +1,58 @@
+// Package cache puts two tiers of copies in front of an origin and keeps them
+// honest: an LRU in the process (L1) and Redis (L2).
+//
+// # The idea
+//
+// A copy is judged when it is read, not when it is thrown away. Every copy lies
+// under tags. A write moves the tags of what it changed, which costs the same
+// however many copies lie under them, and a copy whose tags have moved since it
+// was taken is no longer fresh, wherever it lies and whenever it was stored.
+//
+// So a copy is in one of four states, and the [Policy] of its key says which of
+// them may be served:
+//
+//	fresh    nothing happened to it
+//	expired  its time has passed       served while one refresh runs (Stale), or when the load fails (OnError)
+//	changed  a tag moved as Changed    served only when the load fails (OnError)
+//	revoked  a tag moved as Revoked    never served
+//
+// # Words
+//
+// A key names a copy; [Spec] declares its parts. A [Tag] names what a write can
+// change. A [Move] says which tags changed or were revoked. The origin is what is
+// cached; calling it is a load. A fill is a snapshot of the tags, then a load,
+// then a store. A flight is the one fill of a key in this process that others may
+// join. A lease is the right to fill a key, held by one process of the fleet.
+//
+// # The invariant
+//
+// What is read from the origin is always younger than the snapshot it is stored
+// under. A move changes the tags after its write has committed. Therefore a copy
+// that was read before the write is stored under tags from before the move, and
+// cannot pass for fresh once the move has landed. Nothing else is needed for the
+// fence: no clock, no lock, no delete that might come too early or too late.
+//
+// A move has two halves. In Redis every tag carries two minted ids, of its last
+// change and of its last revocation; an entry carries the ids that were read
+// before its load (redis.go, entry.go). In the process every move that is heard of
+// gets the next number; copies, flights and fills carry the number taken before
+// their tags were read (heard.go). The first half holds between processes, the
+// second makes L1 exact without a search and makes lost, late, repeated or
+// reordered messages harmless.
+//
+// # How to read it
+//
+// key.go, policy.go and tag.go declare what callers say. source.go is the read
+// path, from the hit down to flight.go (one fill per key), fill.go (the fill
+// itself) and lease.go (one fill in the fleet). nested.go is a load that reads
+// other cached loads. memory.go and redis.go are the tiers, heard.go and
+// subscription.go what the process knows of moves.
+//
+// # Stated limits
+//
+// The package promises nothing about a copy already handed out, or about a move
+// that was never attempted: a writer that dies between its commit and its move
+// leaves old copies until their time has passed, unless somebody repeats the move
+// (the events package keeps a row for that). Another process's L1 may serve what
+// it holds for up to five seconds when the message that tells it is lost.
+package cache

@@ -1,0 +1,305 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// A fleet is some processes over one origin and one Redis, inside a synctest
+// bubble: time passes only when everybody waits, and synctest.Wait is the barrier
+// that says that everybody does. Redis is the production tier with its scripts,
+// spoken to over in-memory connections.
+type fleet struct {
+	t      *testing.T
+	redis  *miniredis.Miniredis
+	origin *rows
+}
+
+func inFleet(t *testing.T, test func(*testing.T, *fleet)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := miniredis.NewMiniRedis()
+		m.ClockTTL(true)
+		t.Cleanup(m.Close)
+		test(t, &fleet{t: t, redis: m, origin: &rows{values: make(map[string]string), failing: make(map[string]error)}})
+	})
+}
+
+// A process is one cache of the fleet, with two kinds of source: plain rows, and
+// wholes that are made of a row.
+type process struct {
+	*Cache
+	t     *testing.T
+	gate  *gate
+	row   *Source[string] // key: name; tag: row:NAME
+	whole *Source[string] // key: name, viewer; tag: row:NAME; reads the row as a part
+
+	mu      sync.Mutex
+	late    bool     // messages are held back
+	mailbox []string // what was
+}
+
+var testPolicy = Policy{Fresh: 30 * time.Second, Stale: time.Minute, OnError: time.Hour}
+
+func rowTag(name string) Tag { return Tag("row:" + name) }
+
+func rowSpec(name string) Spec {
+	return Spec{
+		Name: name, Version: 1, Dims: []string{"name"}, Policy: testPolicy,
+		Tags: func(k Key) []Tag { return []Tag{rowTag(k.Get("name"))} },
+	}
+}
+
+func wholeSpec(name string) Spec {
+	s := rowSpec(name)
+	s.Dims = append(s.Dims, "viewer")
+	return s
+}
+
+// process starts a process with both tiers.
+func (f *fleet) process() *process {
+	gate := &gate{}
+	client := redis.NewClient(&redis.Options{
+		Addr:                  "127.0.0.1:1", // never dialled; a name would be looked up outside the bubble
+		Dialer:                func(context.Context, string, string) (net.Conn, error) { return f.redis.Dial() },
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20,
+	})
+	client.AddHook(gate)
+	tier := newRedis(client, RedisOptions{Prefix: "cf:", Budget: 200 * time.Millisecond, PoolSize: 20}.withDefaults())
+	p := f.start(tier)
+	p.gate = gate
+	p.spawn(func(ctx context.Context) { tier.listen(ctx, p.hear, p.deafen) })
+	f.t.Cleanup(func() { p.Close(); tier.Close() })
+	synctest.Wait() // until it is subscribed
+	return p
+}
+
+// alone starts a process without L2.
+func (f *fleet) alone() *process {
+	p := f.start(nil)
+	f.t.Cleanup(p.Close)
+	return p
+}
+
+func (f *fleet) start(tier *Redis) *process {
+	p := &process{t: f.t, Cache: newCache(tier, Options{NotFound: func(err error) bool { return errors.Is(err, errNothing) }})}
+	p.row = NewSource(p.Cache, rowSpec("row"), JSON[string]{}, f.origin.load)
+	p.whole = NewSource(p.Cache, wholeSpec("whole"), JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
+		part, err := p.row.GetOrSet(ctx, k.Get("name"))
+		if err != nil {
+			return "", err
+		}
+		own, err := f.origin.load(ctx, k)
+		return part + "+" + own, err
+	})
+	return p
+}
+
+func (p *process) hear(message string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.late && message[0] == movedMessage {
+		p.mailbox = append(p.mailbox, message)
+		return
+	}
+	p.heed(message)
+}
+
+// delayMessages keeps the news of moves from the process until the end of the test.
+func (p *process) delayMessages() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.late = true
+}
+
+// read returns what the process reads under a row's name, and how.
+func (p *process) read(name string) (string, Outcome) {
+	p.t.Helper()
+	r, err := p.row.Fetch(p.t.Context(), name)
+	if err != nil {
+		p.t.Errorf("read %s: %v", name, err)
+	}
+	return r.Value, r.Outcome
+}
+
+// write changes a row and tells p, as a writer does: commit, move, answer.
+func (f *fleet) write(p *process, name, value string, m func(...Tag) Move) {
+	f.t.Helper()
+	f.origin.set(name, value)
+	if err := p.Move(f.t.Context(), m(rowTag(name))); err != nil {
+		f.t.Errorf("move: %v", err)
+	}
+	synctest.Wait() // until everybody who hears has heard
+}
+
+// later starts a read and returns a function that waits for what it got.
+func later[T any](s *Source[T], values ...string) func() (Result[T], error) {
+	type outcome struct {
+		r   Result[T]
+		err error
+	}
+	ch := make(chan outcome, 1)
+	go func() {
+		r, err := s.Fetch(context.Background(), values...)
+		ch <- outcome{r, err}
+	}()
+	synctest.Wait() // until it is held or done
+	return func() (Result[T], error) { o := <-ch; return o.r, o.err }
+}
+
+// equal fails the test unless got is want.
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// rows is the origin: values by the key's name, whose loads can be held after they
+// have read, counted, and made to fail.
+type rows struct {
+	mu      sync.Mutex
+	values  map[string]string
+	failing map[string]error
+	loads   int
+	holds   []*hold
+}
+
+var (
+	errNothing = errors.New("nothing there")
+	errBroken  = errors.New("origin is broken")
+)
+
+func (o *rows) set(name, value string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.values[name] = value
+}
+
+func (o *rows) fail(name string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.failing[name] = err
+}
+
+func (o *rows) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.loads
+}
+
+// load reads first and is held after, so that what it returns may be old. Rows and
+// wholes are told apart by the viewer.
+func (o *rows) load(ctx context.Context, k Key) (string, error) {
+	name := k.Get("name")
+	if len(k.values) > 1 {
+		name += "/" + k.Get("viewer")
+	}
+	o.mu.Lock()
+	o.loads++
+	v, err := o.values[name], o.failing[name]
+	var h *hold
+	for i, each := range o.holds {
+		if each.match == name {
+			h, o.holds = each, append(o.holds[:i:i], o.holds[i+1:]...)
+			break
+		}
+	}
+	o.mu.Unlock()
+	if h != nil {
+		select {
+		case <-h.released:
+		case <-ctx.Done():
+			if !h.heedless {
+				return "", ctx.Err()
+			}
+			<-h.released
+		}
+		o.mu.Lock()
+		err = o.failing[name] // a load may fail at its end
+		o.mu.Unlock()
+	}
+	return v, err
+}
+
+// hold stops the next load of a name after it has read.
+func (o *rows) hold(name string) *hold {
+	h := &hold{match: name, released: make(chan struct{})}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.holds = append(o.holds, h)
+	return h
+}
+
+// A hold is something that waits until it is released.
+type hold struct {
+	match    string
+	released chan struct{}
+	heedless bool // a load that does not end with its context
+}
+
+func (h *hold) release() { close(h.released) }
+
+// A gate holds calls to Redis after their answer has arrived and before the
+// process sees it.
+type gate struct {
+	mu    sync.Mutex
+	holds []*hold
+}
+
+// holdAfter stops the next call that has a command with the given text among its
+// arguments.
+func (g *gate) holdAfter(text string) *hold {
+	h := &hold{match: text, released: make(chan struct{})}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.holds = append(g.holds, h)
+	return h
+}
+
+func (g *gate) wait(cmds []redis.Cmder) {
+	g.mu.Lock()
+	var found *hold
+	for i, h := range g.holds {
+		for _, cmd := range cmds {
+			if strings.Contains(cmd.String(), h.match) {
+				found = h
+			}
+		}
+		if found != nil {
+			g.holds = append(g.holds[:i:i], g.holds[i+1:]...)
+			break
+		}
+	}
+	g.mu.Unlock()
+	if found != nil {
+		<-found.released
+	}
+}
+
+func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		g.wait([]redis.Cmder{cmd})
+		return err
+	}
+}
+
+func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		g.wait(cmds)
+		return err
+	}
+}

@@ -1,0 +1,136 @@
+package cache
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// heard is the half of moves that lives in the process. Every move that the
+// process hears of gets the next number:
+//
+//	n++; cell(tag) = n
+//
+// A copy, flight or fill carries the n it took before its tags were read. It
+// counts only while none of its tags was heard since, which is one comparison per
+// tag and needs no search through L1.
+//
+// What it prevents, were a copy judged by its ids alone:
+//
+//  1. A reader reads an entry from L2, still current.
+//  2. A write commits, moves the tag, and answers its author.
+//  3. The reader puts what it read in step 1 into L1.
+//  4. The author reads, and sees the page from before their write.
+//
+// With the number taken before step 1 and raised in step 2, the copy of step 3
+// does not count.
+//
+// Numbers are compared inside one process only, so they need not survive it.
+type heard struct {
+	// floor is the number below which nothing counts. It rises when the process
+	// may have missed a move (its subscription was lost) and when it forgets
+	// cells. Read without the mutex on every hit.
+	floor atomic.Uint64
+
+	mu     sync.Mutex
+	n      uint64
+	seq    uint64
+	limit  int
+	recent map[Tag]*cell
+	older  map[Tag]*cell
+	since  uint64 // n when recent was begun
+	raised atomic.Uint64
+}
+
+// A cell holds the number of the last move heard for one tag. Copies point at
+// their cells, so that judging a hit costs no map lookup.
+type cell struct{ at atomic.Uint64 }
+
+func newHeard(limit int) *heard {
+	return &heard{limit: limit, recent: make(map[Tag]*cell), older: make(map[Tag]*cell)}
+}
+
+// A snapshot is what the state of a key's tags was when it was taken. Everything
+// that a copy shows must have been read after its snapshot.
+type snapshot struct {
+	n     uint64        // the number of the last move heard
+	seq   uint64        // orders the snapshots of this process, even within one n
+	taken time.Duration // when, on the cache's clock
+	tags  []Tag
+	cells []*cell // one for each tag
+	ids   []ids   // one for each tag, or nil when L2 was not asked or did not answer
+}
+
+// watch takes the process's half of a snapshot. The number is taken before the
+// cells are looked up; forgetting relies on it.
+func (h *heard) watch(tags []Tag) snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seq++
+	s := snapshot{n: h.n, seq: h.seq, tags: tags, cells: make([]*cell, len(tags))}
+	for i, t := range tags {
+		s.cells[i] = h.cell(t)
+	}
+	return s
+}
+
+// hear notes a move of tags. It must be called after the move landed in L2, or
+// failed to: whoever takes a number after hear returns must not be able to read
+// ids from before the move.
+func (h *heard) hear(tags ...Tag) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+	for _, t := range tags {
+		h.cell(t).at.Store(h.n)
+	}
+}
+
+// deafened notes that moves may have been missed: nothing taken before now counts.
+func (h *heard) deafened() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+	h.floor.Store(h.n)
+	h.raised.Add(1)
+}
+
+// counts reports whether none of the tags was heard since the snapshot.
+func (h *heard) counts(s *snapshot) bool {
+	if s.n < h.floor.Load() {
+		return false
+	}
+	for _, c := range s.cells {
+		if c.at.Load() > s.n {
+			return false
+		}
+	}
+	return true
+}
+
+// cell returns the cell of a tag, and keeps the table bounded by forgetting the
+// cells that nobody touched for a whole generation.
+//
+// A snapshot that still points at a forgotten cell would miss later moves, so
+// forgetting raises the floor to where the last generation began. A snapshot
+// above it was taken after that point and touched its cells later still; they
+// are in one of the two maps.
+func (h *heard) cell(t Tag) *cell {
+	if c := h.recent[t]; c != nil {
+		return c
+	}
+	if len(h.recent) >= h.limit {
+		if len(h.older) > 0 {
+			h.floor.Store(max(h.floor.Load(), h.since))
+			h.raised.Add(1)
+		}
+		h.n++
+		h.older, h.recent, h.since = h.recent, make(map[Tag]*cell), h.n
+	}
+	c := h.older[t]
+	if c == nil {
+		c = new(cell)
+	}
+	h.recent[t] = c
+	return c
+}

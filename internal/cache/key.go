@@ -1,0 +1,165 @@
+package cache
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Spec declares a key: its name, its version, its dimensions in order, and the
+// policy and tags of what is kept under it. Two Specs share no entry unless name
+// and version are both equal. A change to Dims or to the meaning of a dimension
+// needs a new Version.
+type Spec struct {
+	Name    string   // lower-case words joined by dots: "feed.page"
+	Version int      // from 1
+	Dims    []string // names of the dimensions, in the order in which they render
+	Policy  Policy
+
+	// Tags returns the tags of a key. They follow from the key and never from the
+	// content: what is under which tag must be known before the load, or the
+	// snapshot could not be taken first.
+	Tags func(Key) []Tag
+}
+
+// A Key is one value for each dimension of a Spec. It renders injectively:
+//
+//	feed.page/1|id=12|user=42|locale=de
+//
+// Keys are immutable and safe to share.
+type Key struct {
+	spec   *spec
+	text   string
+	values []string
+}
+
+// String returns the rendered key.
+func (k Key) String() string { return k.text }
+
+// Get returns the value of a dimension. A name that the Spec does not declare is
+// a mistake in the program and panics, naming both.
+func (k Key) Get(name string) string {
+	i := slices.Index(k.spec.Dims, name)
+	if i < 0 {
+		panic(fmt.Sprintf("cache: key %s has no dimension %q", k.spec.head, name))
+	}
+	return k.values[i]
+}
+
+// spec is a Spec prepared for rendering.
+type spec struct {
+	Spec
+	head   string   // "feed.page/1"
+	fields []string // "|id=", "|user=", one for each dimension
+}
+
+var (
+	validName = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
+	validDim  = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
+)
+
+func compile(s Spec) (*spec, error) {
+	c := &spec{Spec: s, head: s.Name + "/" + strconv.Itoa(s.Version)}
+	switch {
+	case !validName.MatchString(s.Name):
+		return nil, fmt.Errorf("cache: %q is not a key name: lower-case words joined by dots", s.Name)
+	case s.Version < 1:
+		return nil, fmt.Errorf("cache: key %s needs a version from 1", s.Name)
+	}
+	if err := s.Policy.validate(); err != nil {
+		return nil, fmt.Errorf("cache: key %s: %w", c.head, err)
+	}
+	for i, d := range s.Dims {
+		if !validDim.MatchString(d) || slices.Contains(s.Dims[:i], d) {
+			return nil, fmt.Errorf("cache: key %s: dimension %q is malformed or declared twice", c.head, d)
+		}
+		c.fields = append(c.fields, "|"+d+"=")
+	}
+	return c, nil
+}
+
+// append renders the key with the given values onto b. It allocates only when b
+// is too small.
+func (s *spec) append(b []byte, values []string) []byte {
+	b = append(b, s.head...)
+	for i, f := range s.fields {
+		b = append(b, f...)
+		b = appendEscaped(b, values[i])
+	}
+	return b
+}
+
+// key makes a Key. It keeps its own copy of values, so that the caller's slice
+// may live on the stack.
+func (s *spec) key(text string, values []string) Key {
+	return Key{spec: s, text: text, values: slices.Clone(values)}
+}
+
+// parse is the inverse of append.
+func (s *spec) parse(text string) (Key, error) {
+	rest, ok := strings.CutPrefix(text, s.head)
+	values := make([]string, len(s.fields))
+	for i, f := range s.fields {
+		if ok {
+			rest, ok = strings.CutPrefix(rest, f)
+		}
+		if !ok {
+			return Key{}, fmt.Errorf("cache: %q is not a key of %s", text, s.head)
+		}
+		end := strings.IndexByte(rest, '|')
+		if end < 0 {
+			end = len(rest)
+		}
+		values[i], rest = unescape(rest[:end]), rest[end:]
+	}
+	// Comparing with the rendered form refuses every spelling but the one.
+	if string(s.append(nil, values)) != text {
+		return Key{}, fmt.Errorf("cache: %q is not a key of %s", text, s.head)
+	}
+	return Key{spec: s, text: text, values: values}, nil
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// mustEscape reports the bytes that would make a key ambiguous (the separators),
+// would end a Redis hash tag early (the braces), or would be unreadable in a log.
+func mustEscape(c byte) bool {
+	switch c {
+	case '%', '|', '=', '{', '}':
+		return true
+	}
+	return c <= ' ' || c >= 0x7f
+}
+
+func appendEscaped(b []byte, value string) []byte {
+	for i := 0; i < len(value); i++ {
+		if c := value[i]; mustEscape(c) {
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return b
+}
+
+// unescape undoes appendEscaped. What is malformed is left as it is: parse
+// renders the result again and so refuses it.
+func unescape(s string) string {
+	if !strings.Contains(s, "%") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) {
+			hi, lo := strings.IndexByte(hexDigits, s[i+1]), strings.IndexByte(hexDigits, s[i+2])
+			if hi >= 0 && lo >= 0 {
+				b, i = append(b, byte(hi<<4|lo)), i+2
+				continue
+			}
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}

@@ -1,0 +1,77 @@
+package cache
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func compileTest(t interface{ Fatal(...any) }, dims ...string) *spec {
+	s, err := compile(Spec{Name: "feed.page", Version: 1, Dims: dims, Policy: Policy{Fresh: time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestKeyRendersAsDocumented(t *testing.T) {
+	s := compileTest(t, "id", "user", "locale", "feed_v2", "after", "limit")
+	got := string(s.append(nil, []string{"12", "42", "de", "1", "", "20"}))
+	want := "feed.page/1|id=12|user=42|locale=de|feed_v2=1|after=|limit=20"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	k, err := s.parse(want)
+	if err != nil || k.Get("user") != "42" || k.Get("after") != "" {
+		t.Errorf("parsed %v, %v", k.values, err)
+	}
+}
+
+func TestKeysOfDifferentValuesDiffer(t *testing.T) {
+	s := compileTest(t, "a", "b")
+	anything := rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) })
+	rapid.Check(t, func(t *rapid.T) {
+		one := []string{anything.Draw(t, "a"), anything.Draw(t, "b")}
+		text := string(s.append(nil, one))
+		k, err := s.parse(text)
+		if err != nil || !slices.Equal(k.values, one) {
+			t.Fatalf("%q rendered as %q, parsed as %q, %v", one, text, k.values, err)
+		}
+		if strings.ContainsAny(text, "{} \n") {
+			t.Fatalf("%q has a byte that a Redis hash tag or a log line cannot hold", text)
+		}
+	})
+}
+
+// FuzzParseKey: what parses renders back to the same text, so a key has one
+// spelling.
+func FuzzParseKey(f *testing.F) {
+	s := compileTest(f, "a", "b")
+	f.Add("feed.page/1|a=|b=")
+	f.Add("feed.page/1|a=%7C|b=%25")
+	f.Fuzz(func(t *testing.T, text string) {
+		k, err := s.parse(text)
+		if err == nil && string(s.append(nil, k.values)) != text {
+			t.Errorf("%q parsed to %q, which renders otherwise", text, k.values)
+		}
+	})
+}
+
+func TestMalformedSpecsAreRefused(t *testing.T) {
+	good := Policy{Fresh: time.Second}
+	for name, s := range map[string]Spec{
+		"upper case":        {Name: "Feed", Version: 1, Policy: good},
+		"no version":        {Name: "feed", Policy: good},
+		"no freshness":      {Name: "feed", Version: 1},
+		"dimension twice":   {Name: "feed", Version: 1, Dims: []string{"a", "a"}, Policy: good},
+		"odd dimension":     {Name: "feed", Version: 1, Dims: []string{"a|b"}, Policy: good},
+		"kept for too long": {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: 2 * Day}},
+	} {
+		if _, err := compile(s); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}

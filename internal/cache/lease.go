@@ -1,0 +1,154 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// leaseLife bounds how long a key stays locked by a process that died while
+// filling it. A load's timeout is shorter, so a living holder keeps its lease to
+// the end.
+const leaseLife = 5 * time.Second
+
+// A lease is the right to fill one key, given to one process of the fleet at a
+// time. It can be lost (to time, to an eviction, to a delete of the key), so the
+// store checks the token: at most one fill of those that ever held a lease on a
+// key can store under it.
+type lease struct {
+	tier  *Redis
+	key   string
+	token string
+}
+
+// acquire tries to take the lease of a key. It returns nil when somebody else has
+// it.
+func (r *Redis) acquire(ctx context.Context, key string) (*lease, error) {
+	l := &lease{tier: r, key: key, token: mint()}
+	err := r.call(ctx, func(ctx context.Context) error {
+		return r.client.SetArgs(ctx, r.leaseKey(key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
+	})
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return l, nil
+}
+
+// storeEntry writes an entry if the token still holds the lease, gives the lease
+// back, and tells the waiters.
+const storeEntry = `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1`
+
+// store ends the lease with an entry that lives for ttl. It reports false when the
+// lease was lost and nothing was stored.
+func (l *lease) store(ctx context.Context, e *entry, ttl time.Duration) (bool, error) {
+	r := l.tier
+	var stored bool
+	err := r.call(ctx, func(ctx context.Context) (err error) {
+		stored, err = r.client.Eval(ctx, storeEntry,
+			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
+			l.token, e.encode(), ttl.Milliseconds(), r.channel(), encodeFill(landed, l.key)).Bool()
+		return err
+	})
+	return stored, err
+}
+
+// releaseLease gives the lease back if the token still holds it, removing the
+// entry when ARGV[2] says so, and tells the waiters in any case: they wait for this
+// fill, whoever holds the lease now.
+const releaseLease = `
+if redis.call('GET', KEYS[2]) == ARGV[1] then
+  redis.call('DEL', KEYS[2])
+  if ARGV[2] == '1' then redis.call('UNLINK', KEYS[1]) end
+end
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+return 1`
+
+// release ends the lease without an entry.
+func (l *lease) release(ctx context.Context, how ending) error {
+	unlink := 0
+	if how == foundNothing {
+		unlink = 1
+	}
+	r := l.tier
+	return r.call(ctx, func(ctx context.Context) error {
+		return r.client.Eval(ctx, releaseLease,
+			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
+			l.token, unlink, r.channel(), encodeFill(how, l.key)).Err()
+	})
+}
+
+// An ending is how a fill ended, as its waiters in other processes are told.
+type ending byte
+
+const (
+	landed       ending = 'L' // an entry was stored
+	refused      ending = 'R' // the lease was lost, or L2 did not take the entry
+	failed       ending = 'F' // the load failed
+	foundNothing ending = 'N' // the origin has nothing under this key
+	unheard      ending = '?' // the subscription was lost: look for yourself
+)
+
+// waiters are the fills of this process that wait for another process's fill.
+type waiters struct {
+	mu    sync.Mutex
+	byKey map[string]map[chan ending]struct{}
+}
+
+// wait registers for the end of the next fill of key. Register before trying for
+// the lease, or the end may fall between the two. The channel gets one value.
+func (w *waiters) wait(key string) (told <-chan ending, leave func()) {
+	ch := make(chan ending, 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.byKey == nil {
+		w.byKey = make(map[string]map[chan ending]struct{})
+	}
+	if w.byKey[key] == nil {
+		w.byKey[key] = make(map[chan ending]struct{})
+	}
+	w.byKey[key][ch] = struct{}{}
+	return ch, func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if delete(w.byKey[key], ch); len(w.byKey[key]) == 0 {
+			delete(w.byKey, key)
+		}
+	}
+}
+
+// tell passes on how a fill of key ended.
+func (w *waiters) tell(key string, how ending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ch := range w.byKey[key] {
+		select {
+		case ch <- how:
+		default: // told already
+		}
+	}
+}
+
+// tellAll wakes everybody up.
+func (w *waiters) tellAll(how ending) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, chans := range w.byKey {
+		for ch := range chans {
+			select {
+			case ch <- how:
+			default:
+			}
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// A whole is a load under way, as the loads see it that it asks for its parts.
+//
+// A page is put together from parts that are cached under keys of their own. The
+// whole is stored under the snapshot taken before its load, so a part must not be
+// older than that, or it would pass for fresh under tags it has not seen:
+//
+//  1. Process A moves the tag; the message to B is late.
+//  2. B snapshots the whole's tags: they are from after the move.
+//  3. B takes the part from its own L1, from before the move.
+//  4. B stores the whole. Everybody sees it as fresh, with the old part in it.
+//
+// The same happens when the part comes from a flight that began before the move.
+// Hence these rules:
+//
+//   - A part's tags are among the whole's. Else the whole would not hear of moves
+//     that concern the part.
+//   - A part is fresh, or the load fails.
+//   - A part whose snapshot is older than the whole's counts only if it carries
+//     the same ids for its tags. Absent ids equal nothing.
+//   - The whole is as old as its oldest part, in both tiers.
+type whole struct {
+	key  Key
+	snap snapshot
+
+	mu     sync.Mutex
+	filled time.Duration // when the oldest part was read from the origin
+	taken  time.Duration // when the oldest part's tags were read
+	failed error         // the first part that failed
+}
+
+type wholeKey struct{}
+
+func wholeOf(ctx context.Context) *whole {
+	w, _ := ctx.Value(wholeKey{}).(*whole)
+	return w
+}
+
+func newWhole(k Key, snap snapshot) *whole {
+	return &whole{key: k, snap: snap, filled: snap.taken, taken: snap.taken}
+}
+
+func (w *whole) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, wholeKey{}, w)
+}
+
+// includes reports whether a part taken under part may go into the whole.
+func (w *whole) includes(part *snapshot) bool {
+	if part.seq > w.snap.seq {
+		return true
+	}
+	if w.snap.ids == nil || part.ids == nil {
+		return false
+	}
+	for i, t := range part.tags {
+		j := slices.Index(w.snap.tags, t)
+		if j < 0 || part.ids[i].state(w.snap.ids[j]) != fresh {
+			return false
+		}
+	}
+	return true
+}
+
+// covers returns an error unless the tags of a part are among the whole's.
+func (w *whole) covers(part Key, tags []Tag) error {
+	for _, t := range tags {
+		if !slices.Contains(w.snap.tags, t) {
+			return fmt.Errorf("cache: %s uses %s, but does not carry its tag %s", w.key.spec.head, part.spec.head, t)
+		}
+	}
+	return nil
+}
+
+// add notes a part that went into the whole, or failed to.
+func (w *whole) add(part answer) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.filled, w.taken = min(w.filled, part.filled), min(w.taken, part.snap.taken)
+	if w.failed == nil {
+		w.failed = part.err
+	}
+}
+
+// result returns the age of the whole and the failure of its parts, if any.
+func (w *whole) result() (filled, taken time.Duration, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.filled, w.taken, w.failed
+}
+
+// part reads a part of the whole. copied is what L1 has, or nil.
+func (c *Cache) part(ctx context.Context, o *origin, k Key, copied *l1Copy, in *whole) answer {
+	tags := o.tags(k)
+	if err := in.covers(k, tags); err != nil {
+		return answer{err: err}
+	}
+	// In a process without L2 there are no ids and no others to hear of late. That a
+	// part counts says everything.
+	fits := func(part *snapshot) bool { return c.l2 == nil || in.includes(part) }
+	if copied != nil && c.valid(copied, c.now()) && fits(&copied.snap) {
+		o.stats.hitL1.Add(1)
+		return copied.answer
+	}
+	a := c.await(ctx, o, k, tags, true, 0)
+	if a.err == nil && !fits(&a.snap) {
+		// The flight began before the whole. One that begins now is right by
+		// construction.
+		a = c.await(ctx, o, k, tags, true, in.snap.seq)
+	}
+	return a
+}

@@ -1,0 +1,225 @@
+package cache
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// maxRetention is the longest that an entry may live. Tags live as long, and a
+// little longer, from their last fill or move.
+const (
+	maxRetention = 25 * time.Hour
+	tagLife      = maxRetention + time.Hour
+)
+
+// RedisOptions tunes the client. Zero values are the defaults.
+type RedisOptions struct {
+	Prefix   string        // of every key and channel; default "cf:"
+	Budget   time.Duration // the most that one call may take; default 200 ms
+	PoolSize int           // connections; default 20
+	Log      *slog.Logger  // default: discard
+}
+
+func (o RedisOptions) withDefaults() RedisOptions {
+	o.Prefix = cmp.Or(o.Prefix, "cf:")
+	o.Budget = cmp.Or(o.Budget, 200*time.Millisecond)
+	o.PoolSize = cmp.Or(o.PoolSize, 20)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Redis is L2. Its keys, under the prefix:
+//
+//	e:{KEY}   entry: header with the tags' ids, then the body
+//	l:{KEY}   lease token
+//	t:TAG     hash: c, the id of the last change; r, of the last revocation
+//	inv       channel: moves, and the ends of fills
+//
+// The braces keep an entry and its lease in one cluster slot, and no command
+// needs two slots. Replicas are never read: they lag, and a fence that lags is
+// none.
+//
+// Every call ends within the budget. A call first waits its turn for a connection,
+// so that a burst of our own does not look like a slow server.
+type Redis struct {
+	client redis.UniversalClient
+	prefix string
+	budget time.Duration
+	turns  chan struct{}
+	log    *slog.Logger
+}
+
+// NewRedis makes the tier. It does not connect: a server that is away is a
+// degraded cache, not a reason to refuse to start.
+func NewRedis(url string, o RedisOptions) (*Redis, error) {
+	o = o.withDefaults()
+	opts, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("cache: Redis URL: %w", err)
+	}
+	// One try within the caller's deadline. The library's defaults would retry a
+	// dead server for 1.7 s and ignore the context's deadline on a silent one.
+	opts.ContextTimeoutEnabled = true
+	opts.MaxRetries, opts.DialerRetries = -1, 1
+	opts.PoolSize = o.PoolSize
+	return newRedis(redis.NewClient(opts), o), nil
+}
+
+func newRedis(client redis.UniversalClient, o RedisOptions) *Redis {
+	return &Redis{client: client, prefix: o.Prefix, budget: o.Budget, turns: make(chan struct{}, o.PoolSize), log: o.Log}
+}
+
+// Close closes the connections. Call it after the Cache is closed.
+func (r *Redis) Close() error { return r.client.Close() }
+
+// Ping asks the server for a sign of life, within the budget.
+func (r *Redis) Ping(ctx context.Context) error {
+	return r.call(ctx, func(ctx context.Context) error { return r.client.Ping(ctx).Err() })
+}
+
+// PoolStats reports on the connections.
+func (r *Redis) PoolStats() *redis.PoolStats { return r.client.PoolStats() }
+
+func (r *Redis) entryKey(k string) string { return r.prefix + "e:{" + k + "}" }
+func (r *Redis) leaseKey(k string) string { return r.prefix + "l:{" + k + "}" }
+func (r *Redis) tagKey(t Tag) string      { return r.prefix + "t:" + string(t) }
+func (r *Redis) channel() string          { return r.prefix + "inv" }
+
+// mint returns an id that was never used before.
+func mint() string { return rand.Text() }
+
+// call runs one round trip: a turn first, the deadline from then on.
+func (r *Redis) call(ctx context.Context, do func(context.Context) error) error {
+	select {
+	case r.turns <- struct{}{}:
+		defer func() { <-r.turns }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.budget)
+	defer cancel()
+	return do(ctx)
+}
+
+// A reading is what one round trip to L2 saw: the entry, if any, how much of its
+// life is left, and the ids of the key's tags.
+type reading struct {
+	entry *entry
+	left  time.Duration
+	ids   []ids
+}
+
+// state is what has become of the entry.
+func (r *reading) state() state {
+	s := stateOf(r.entry.ids, r.ids)
+	if s == fresh && r.age() >= r.entry.fresh {
+		return expired
+	}
+	return s
+}
+
+// age is how long ago the entry was at age zero. It follows from the time to live
+// alone, so no two machines' clocks are ever compared.
+func (r *reading) age() time.Duration { return max(0, r.entry.retention-r.left) }
+
+// snapshotTag returns a tag's ids after creating what is missing of them, and
+// renews the tag's life.
+const snapshotTag = `
+redis.call('HSETNX', KEYS[1], 'c', ARGV[1])
+redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return redis.call('HMGET', KEYS[1], 'c', 'r')`
+
+// read looks up an entry and the ids of its tags in one round trip. With create
+// it makes the ids that are missing, which a snapshot for a fill needs.
+func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (reading, error) {
+	var out reading
+	err := r.call(ctx, func(ctx context.Context) error {
+		pipe := r.client.Pipeline()
+		get := pipe.Get(ctx, r.entryKey(key))
+		ttl := pipe.PTTL(ctx, r.entryKey(key))
+		pairs := make([]*redis.Cmd, len(tags))
+		for i, t := range tags {
+			if create {
+				pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), tagLife.Milliseconds())
+			} else {
+				pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
+			}
+		}
+		// Exec reports the first failure of any command, and a missing entry is
+		// one; so each command is asked.
+		_, _ = pipe.Exec(ctx)
+
+		out.ids = make([]ids, len(tags))
+		for i, cmd := range pairs {
+			pair, err := cmd.Slice()
+			if err != nil {
+				return fmt.Errorf("cache: read tag %s: %w", tags[i], err)
+			}
+			out.ids[i].change, _ = pair[0].(string)
+			out.ids[i].revoke, _ = pair[1].(string)
+		}
+		body, err := get.Bytes()
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cache: read entry: %w", err)
+		}
+		left, err := ttl.Result()
+		if err != nil || left <= 0 {
+			return err // gone between the two commands
+		}
+		e, err := decodeEntry(body)
+		if err != nil {
+			r.log.Warn("cache: corrupt entry is a miss", "key", key)
+			return nil
+		}
+		out.entry, out.left = e, left
+		return nil
+	})
+	if err != nil {
+		return reading{}, err
+	}
+	return out, nil
+}
+
+// moveTag gives a tag a new id in field ARGV[1], and in the other one too where it
+// is missing: a tag with half its ids would let a copy be stored that no
+// revocation could reach.
+const moveTag = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+redis.call('HSETNX', KEYS[1], 'c', ARGV[2])
+redis.call('HSETNX', KEYS[1], 'r', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('PUBLISH', ARGV[4], ARGV[5])
+return 1`
+
+// move moves tags, one command each, in one round trip. Moves commute, so half a
+// move that is repeated later is no harm.
+func (r *Redis) move(ctx context.Context, m Move) error {
+	field := "c"
+	if m.Revoke {
+		field = "r"
+	}
+	return r.call(ctx, func(ctx context.Context) error {
+		pipe := r.client.Pipeline()
+		for _, t := range m.Tags {
+			pipe.Eval(ctx, moveTag, []string{r.tagKey(t)},
+				field, mint(), tagLife.Milliseconds(), r.channel(), encodeMoved(t))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return fmt.Errorf("cache: move tags: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,82 @@
+package cache
+
+import (
+	"context"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Messages on the channel: the kind in the first byte, then the tag or key.
+const movedMessage = 'M'
+
+func encodeMoved(t Tag) string               { return string(movedMessage) + string(t) }
+func encodeFill(how ending, k string) string { return string(how) + k }
+
+// listen keeps the process subscribed until ctx ends. It calls message for each
+// message, and lost whenever messages may have been missed: when the subscription
+// breaks, and when it stands again.
+//
+// It runs the receive loop itself. The library's channel shows only that a
+// subscription came back, up to eight seconds after it went.
+func (r *Redis) listen(ctx context.Context, message func(string), lost func()) {
+	const quiet = 3 * time.Second // without a message for so long, ask whether the server lives
+	backoff := time.Duration(0)
+	for ctx.Err() == nil {
+		sub := r.client.Subscribe(ctx, r.channel())
+		unblock := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive heeds deadlines only
+		pinged := false
+		for ctx.Err() == nil {
+			m, err := sub.ReceiveTimeout(ctx, quiet)
+			if err != nil && isTimeout(err) && !pinged {
+				pinged = true
+				err = sub.Ping(ctx)
+				if err == nil {
+					continue
+				}
+			}
+			if err != nil {
+				break
+			}
+			pinged, backoff = false, 0
+			switch m := m.(type) {
+			case *redis.Subscription:
+				lost() // what was published until now was not heard
+			case *redis.Message:
+				message(m.Payload)
+			}
+		}
+		unblock()
+		_ = sub.Close() // it failed already, or the process is closing
+		lost()
+		select {
+		case <-ctx.Done():
+		case <-time.After(backoff):
+			backoff = min(backoff+100*time.Millisecond, time.Second)
+		}
+	}
+}
+
+func isTimeout(err error) bool {
+	t, ok := err.(interface{ Timeout() bool })
+	return ok && t.Timeout()
+}
+
+// heed is what the process does with a message.
+func (c *Cache) heed(message string) {
+	if len(message) < 2 {
+		return
+	}
+	switch kind, name := message[0], message[1:]; kind {
+	case movedMessage:
+		c.heard.hear(Tag(name))
+	default:
+		c.waiters.tell(name, ending(kind))
+	}
+}
+
+// deafen is what the process does when it may have missed messages.
+func (c *Cache) deafen() {
+	c.heard.deafened()
+	c.waiters.tellAll(unheard)
+}

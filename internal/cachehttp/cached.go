@@ -1,0 +1,180 @@
+package cachehttp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/problem"
+)
+
+// HeaderCache is the response header that tells how a read was answered: HIT,
+// MISS, STALE or BYPASS.
+const HeaderCache = "X-Cache"
+
+// Cached mounts cached routes.
+type Cached struct {
+	echo  *echo.Echo
+	cache *cache.Cache
+}
+
+// New mounts routes on e that are cached in c.
+func New(e *echo.Echo, c *cache.Cache) *Cached { return &Cached{echo: e, cache: c} }
+
+// GET mounts h on path for GET and HEAD, cached as r declares. h answers 200, or
+// returns an error, which goes to the callers and is not stored. It panics when r
+// does not fit path or is declared twice: mistakes in the program, found at start.
+func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
+	if err := r.checkPath(path); err != nil {
+		panic(err)
+	}
+	m := &mounted{
+		route:        r,
+		handler:      h,
+		echo:         c.echo,
+		cacheControl: header(r.cacheControl()),
+		vary:         header(r.vary()),
+	}
+	for d := identity.Dimensions(1); d != 0; d <<= 1 {
+		if r.Identity&d != 0 {
+			m.identity = append(m.identity, d)
+		}
+	}
+	m.source = cache.NewSource(c.cache, r.spec(), codec{}, m.load)
+	m.path = g.GET(path, m.serve).Path
+	g.HEAD(path, m.serve)
+}
+
+// mounted is a route at its place.
+type mounted struct {
+	route    Route
+	identity []identity.Dimensions // of route.Identity, one by one
+	handler  echo.HandlerFunc
+	echo     *echo.Echo
+	path     string // with its prefix: "/api/posts/:id"
+	source   *cache.Source[*response]
+
+	cacheControl, vary []string
+}
+
+// serve answers a request: its key, the cache, the answer's headers, the body.
+func (m *mounted) serve(c echo.Context) error {
+	var room [8]string // keeps the values of most keys off the heap
+	values, err := m.values(room[:0], c)
+	if err != nil {
+		return err
+	}
+	r, err := m.source.Fetch(c.Request().Context(), values...)
+	if err != nil {
+		return err
+	}
+	return m.write(c, r.Value, r.Outcome)
+}
+
+// values appends the value of every dimension of the key, in its order.
+func (m *mounted) values(to []string, c echo.Context) ([]string, error) {
+	var wrong problem.Fields
+	add := func(p Param, raw string) {
+		v, err := p.Parse(raw)
+		if err != nil {
+			wrong.Check(false, p.Name, err.Error())
+		}
+		to = append(to, v)
+	}
+	for _, p := range m.route.Path {
+		add(p, c.Param(p.Name))
+	}
+	who := identity.From(c.Request().Context())
+	for _, d := range m.identity {
+		to = append(to, who.Value(d))
+	}
+	var query url.Values
+	if raw := c.Request().URL.RawQuery; raw != "" {
+		var err error
+		if query, err = url.ParseQuery(raw); err != nil {
+			return nil, problem.BadRequest("the query string is malformed")
+		}
+	}
+	for _, p := range m.route.Query {
+		if raw := query.Get(p.Name); raw != "" {
+			add(p, raw)
+		} else {
+			to = append(to, p.Default)
+		}
+	}
+	return to, wrong.Err()
+}
+
+// load runs the handler on a request made of the key and nothing else.
+func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
+	who, err := identity.FromKey(m.route.Name, m.route.Identity, k.Get)
+	if err != nil {
+		return nil, err
+	}
+	u := &url.URL{Path: m.path}
+	names, values := make([]string, 0, len(m.route.Path)), make([]string, 0, len(m.route.Path))
+	for _, p := range m.route.Path {
+		v := k.Get(p.Name)
+		names, values = append(names, p.Name), append(values, v)
+		u.Path = strings.Replace(u.Path, ":"+p.Name, v, 1)
+	}
+	query := make(url.Values, len(m.route.Query))
+	for _, p := range m.route.Query {
+		query.Set(p.Name, k.Get(p.Name))
+	}
+	u.RawQuery = query.Encode()
+
+	req := &http.Request{
+		Method: http.MethodGet, URL: u, RequestURI: u.RequestURI(), Body: http.NoBody, Header: make(http.Header),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	rec := &recorder{header: make(http.Header)}
+	// The context is the flight's, not the caller's: it carries this identity and
+	// ends with the load.
+	c := m.echo.NewContext(req.WithContext(identity.With(ctx, who)), rec)
+	c.SetPath(m.path)
+	c.SetParamNames(names...)
+	c.SetParamValues(values...)
+	if err := m.handler(c); err != nil {
+		return nil, fmt.Errorf("%s: %w", m.route.Name, err)
+	}
+	return rec.response()
+}
+
+// The values of X-Cache, by outcome.
+var outcomes = [...][]string{
+	cache.Miss:   header("MISS"),
+	cache.HitL1:  header("HIT"),
+	cache.HitL2:  header("HIT"),
+	cache.Stale:  header("STALE"),
+	cache.Bypass: header("BYPASS"),
+}
+
+// write sends a response, or 304 when the client has it already. The header values
+// are shared slices: nothing is built at a hit.
+func (m *mounted) write(c echo.Context, r *response, how cache.Outcome) error {
+	req, w := c.Request(), c.Response()
+	h := w.Header()
+	h["Cache-Control"] = m.cacheControl
+	h["Etag"] = r.etagHeader
+	h["Vary"] = m.vary
+	h[HeaderCache] = outcomes[how]
+	if sent := req.Header["If-None-Match"]; len(sent) > 0 && noneMatch(sent, r.etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	h["Content-Type"] = r.contentType
+	h["Content-Length"] = r.length
+	w.WriteHeader(http.StatusOK)
+	if req.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(r.body)
+	return err
+}
