@@ -1,0 +1,166 @@
+package feed
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/communityfeed/internal/events"
+	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/postgres"
+	"example.com/communityfeed/internal/testenv"
+)
+
+// To see the plans and the times of a large database:
+//
+//	go test ./internal/feed -run Plans -bench Uncached -v -posts 1000000
+var postsFlag = flag.Int64("posts", 20_000, "posts in the database whose plans are looked at")
+
+// seeded is a database with demo data, sized by the flag.
+func seeded(t testing.TB) (*pgxpool.Pool, SeedSize) {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), testenv.Database(t), postgres.Options{MaxConns: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	size := SeedSize{Users: max(2000, *postsFlag/10), Communities: max(50, *postsFlag/1000), Posts: *postsFlag}
+	began, counts := time.Now(), map[string]int64{}
+	if err := Seed(t.Context(), pool, size, time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), func(table string, rows int64) {
+		counts[table] = rows
+	}); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(began)
+	var disk string
+	if err := pool.QueryRow(t.Context(), `SELECT pg_size_pretty(pg_database_size(current_database()))`).Scan(&disk); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("seeded %v in %.1f s; the database has %s", counts, took.Seconds(), disk)
+	return pool, size
+}
+
+// node is a node of a plan, as far as it matters here.
+type node struct {
+	Type     string `json:"Node Type"`
+	Relation string `json:"Relation Name"`
+	Index    string `json:"Index Name"`
+	Plans    []node
+}
+
+func (n node) walk(visit func(node)) {
+	visit(n)
+	for _, below := range n.Plans {
+		below.walk(visit)
+	}
+}
+
+func TestFeedPlansUseTheirIndexes(t *testing.T) {
+	pool, size := seeded(t)
+	conn, err := pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	deep := position{id: PostID(size.Posts / 2)}
+	if err := conn.QueryRow(t.Context(), `SELECT created_at, hot FROM posts WHERE id = $1`, deep.id).Scan(&deep.created, &deep.hot); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, q := range []struct {
+		name, sql, index string
+		args             string // as they stand in EXECUTE
+	}{
+		{"newest, first page", newestSQL, "posts_newest", fmt.Sprintf(`1, 'de', 21, '%s', %d`, start.created.Format(time.RFC3339Nano), start.id)},
+		{"newest, deep page", newestSQL, "posts_newest", fmt.Sprintf(`1, 'de', 21, '%s', %d`, deep.created.Format(time.RFC3339Nano), deep.id)},
+		{"ranked, first page", rankedSQL, "posts_ranked", fmt.Sprintf(`1, 'de', 21, 'Infinity', %d`, start.id)},
+		{"ranked, deep page", rankedSQL, "posts_ranked", fmt.Sprintf(`1, 'de', 21, %v, %d`, deep.hot, deep.id)},
+		{"personal", personalSQL, "likes_pkey", `12, 42, '{1,2,3,5,8,13,21,34,55,89,144}', '{40,41,43,44,45}'`},
+	} {
+		// A server that has run a statement a few times may go over to a plan that
+		// does not look at its parameters.
+		for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+			t.Run(q.name+" "+mode, func(t *testing.T) {
+				explain(t, conn.Conn(), mode, q.sql, q.args, q.index)
+			})
+		}
+	}
+}
+
+// explain fails the test unless the plan of a statement uses the index and reads no
+// large table as a whole.
+func explain(t *testing.T, conn *pgx.Conn, mode, sql, args, index string) {
+	t.Helper()
+	run := func(sql string) string {
+		t.Helper()
+		results, err := conn.PgConn().Exec(t.Context(), sql).ReadAll() // PREPARE with its $1 as it stands
+		if err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		var lines []string
+		for _, row := range results[0].Rows {
+			lines = append(lines, string(row[0]))
+		}
+		return strings.Join(lines, "\n")
+	}
+	run(`SET plan_cache_mode = ` + mode)
+	run(`PREPARE looked_at AS ` + sql)
+	defer run(`DEALLOCATE looked_at`)
+
+	t.Logf("%s\n%s", sql, run(`EXPLAIN (ANALYZE, BUFFERS) EXECUTE looked_at (`+args+`)`))
+	var plans []struct{ Plan node }
+	if err := json.Unmarshal([]byte(run(`EXPLAIN (FORMAT JSON) EXECUTE looked_at (`+args+`)`)), &plans); err != nil {
+		t.Fatal(err)
+	}
+	used := false
+	plans[0].Plan.walk(func(n node) {
+		used = used || n.Index == index
+		if n.Type == "Seq Scan" && slices.Contains([]string{"posts", "post_translations", "likes"}, n.Relation) {
+			t.Errorf("the plan reads the whole of %s", n.Relation)
+		}
+	})
+	if !used {
+		t.Errorf("the plan does not use %s", index)
+	}
+}
+
+// BenchmarkUncachedPage composes pages as a miss does, of communities and for
+// readers drawn at random, and reports the median and the 99th percentile.
+func BenchmarkUncachedPage(b *testing.B) {
+	pool, size := seeded(b)
+	log := testenv.Log(b)
+	s := NewStore(pool, events.NewOutbox(pool, events.NewBus(log), Events, log))
+	d := rand.New(rand.NewPCG(1, 1))
+	for _, order := range []Order{Newest, Ranked} {
+		b.Run(string(order), func(b *testing.B) {
+			var took []time.Duration
+			for b.Loop() {
+				community := CommunityID(1 + d.Int64N(size.Communities))
+				if (world{}).isPrivate(int64(community)) {
+					continue
+				}
+				viewer := identity.UserID(1 + d.Int64N(size.Users))
+				began := time.Now()
+				shared, err := s.Shared(b.Context(), community, "de", order, start, 20)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := s.Personal(b.Context(), community, viewer, shared.Posts); err != nil {
+					b.Fatal(err)
+				}
+				took = append(took, time.Since(began))
+			}
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+		})
+	}
+}

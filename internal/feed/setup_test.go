@@ -1,0 +1,173 @@
+package feed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"example.com/communityfeed/internal/events"
+	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/postgres"
+	"example.com/communityfeed/internal/problem"
+	"example.com/communityfeed/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// town is a store on a database of its own, with short ways to put people and
+// communities there and to see what was emitted.
+type town struct {
+	*Store
+	t    *testing.T
+	pool *pgxpool.Pool
+	bus  *events.Bus
+
+	mu      sync.Mutex
+	emitted []any
+}
+
+func newTown(t *testing.T) *town {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), testenv.Database(t), postgres.Options{MaxConns: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	log := testenv.Log(t)
+	w := &town{t: t, pool: pool, bus: events.NewBus(log)}
+	w.Store = NewStore(pool, events.NewOutbox(pool, w.bus, Events, log))
+	w.bus.Subscribe("test", func(_ context.Context, event any) error {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.emitted = append(w.emitted, event)
+		return nil
+	})
+	return w
+}
+
+// heard returns the events since it was last asked.
+func (w *town) heard() []any {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	heard := w.emitted
+	w.emitted = nil
+	return heard
+}
+
+func (w *town) exec(sql string, args ...any) {
+	w.t.Helper()
+	if _, err := w.pool.Exec(w.t.Context(), sql, args...); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *town) count(sql string, args ...any) (n int64) {
+	w.t.Helper()
+	if err := w.pool.QueryRow(w.t.Context(), sql, args...).Scan(&n); err != nil {
+		w.t.Fatal(err)
+	}
+	return n
+}
+
+// user adds a user who reads English.
+func (w *town) user(name string) identity.Caller {
+	w.t.Helper()
+	id := w.count(`INSERT INTO users (name) VALUES ($1) RETURNING id`, name)
+	return identity.NewCaller(identity.UserID(id), "", "en", false)
+}
+
+// admin adds an administrator.
+func (w *town) admin() identity.Caller {
+	w.t.Helper()
+	return identity.NewCaller(w.user("Admin").User(), identity.Admin, "en", false)
+}
+
+func (w *town) community(v Visibility, owner identity.Caller, members ...identity.Caller) CommunityID {
+	w.t.Helper()
+	c, err := w.CreateCommunity(w.t.Context(), owner, "Harbour Bakers", v)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, m := range members {
+		if err := w.AddMember(w.t.Context(), owner, c.ID, m.User()); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	return c.ID
+}
+
+func (w *town) post(author identity.Caller, id CommunityID, title string) PostID {
+	w.t.Helper()
+	p, err := w.CreatePost(w.t.Context(), author, id, "en", Text{Title: title, Body: "Body of " + title})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p.ID
+}
+
+// page reads a page as one reader sees it.
+func (w *town) page(who identity.Caller, id CommunityID, o Order, after position, limit int) ([]Post, string) {
+	w.t.Helper()
+	shared, err := w.Shared(w.t.Context(), id, who.Locale(), o, after, limit)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	own, err := w.Personal(w.t.Context(), id, who.User(), shared.Posts)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return compose(shared.Posts, own), shared.Next
+}
+
+// status is the HTTP status that an error stands for: 200 for none, 500 for one
+// that no client may see.
+func status(err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	if p, ok := errors.AsType[*problem.Problem](err); ok {
+		return p.Status
+	}
+	return http.StatusInternalServerError
+}
+
+func wantStatus(t *testing.T, what string, err error, want int) {
+	t.Helper()
+	if got := status(err); got != want {
+		t.Errorf("%s: %d (%v), want %d", what, got, err, want)
+	}
+}
+
+func titles(posts []Post) []string {
+	list := make([]string, len(posts))
+	for i, p := range posts {
+		list[i] = p.Title
+	}
+	return list
+}
+
+func numbered(prefix string, n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("%s %03d", prefix, i)
+	}
+	return list
+}
+
+// fieldsOf names the fields that a problem lists.
+func fieldsOf(err error) []string {
+	p, ok := errors.AsType[*problem.Problem](err)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, f := range p.Errors {
+		names = append(names, f.Field)
+	}
+	return names
+}

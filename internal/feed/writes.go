@@ -1,0 +1,161 @@
+package feed
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/communityfeed/internal/cachehttp"
+	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/problem"
+)
+
+// Writes pass the cache by: they see the request as it came. Each answers when
+// its events have been delivered, so that whoever wrote reads what they wrote.
+
+func (h *Handler) createCommunity(c echo.Context) error {
+	who, err := signedIn(c)
+	if err != nil {
+		return err
+	}
+	in := newCommunity{Visibility: Public}
+	if err := bind(c, &in); err != nil {
+		return err
+	}
+	created, err := h.store.CreateCommunity(c.Request().Context(), who, in.Name, in.Visibility)
+	if err != nil {
+		return err
+	}
+	return answerCreated(c, "/api/communities/"+created.ID.String(), created)
+}
+
+func (h *Handler) createPost(c echo.Context) error {
+	who, id, err := callerAnd[CommunityID](c, "id")
+	if err != nil {
+		return err
+	}
+	in := newPost{Locale: who.Locale()}
+	if err := bind(c, &in); err != nil {
+		return err
+	}
+	created, err := h.store.CreatePost(c.Request().Context(), who, id, in.Locale, in.Text)
+	if err != nil {
+		return err
+	}
+	return answerCreated(c, "/api/posts/"+created.ID.String(), created)
+}
+
+func (h *Handler) updatePost(c echo.Context) error {
+	who, id, err := callerAnd[PostID](c, "id")
+	if err != nil {
+		return err
+	}
+	var in TextEdit
+	if err := bind(c, &in); err != nil {
+		return err
+	}
+	updated, err := h.store.UpdatePost(c.Request().Context(), who, id, in)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, updated)
+}
+
+func (h *Handler) translate(c echo.Context) error {
+	who, id, err := callerAnd[PostID](c, "id")
+	if err != nil {
+		return err
+	}
+	var wrong problem.Fields
+	locale := c.Param("locale")
+	wrong.Check(identity.Supported(locale), "locale", localeMessage())
+	if err := wrong.Err(); err != nil {
+		return err
+	}
+	var in Text
+	if err := bind(c, &in); err != nil {
+		return err
+	}
+	translated, err := h.store.Translate(c.Request().Context(), who, id, locale, in)
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, translated)
+}
+
+func (h *Handler) deletePost(c echo.Context) error { return change(c, "id", h.store.DeletePost) }
+func (h *Handler) like(c echo.Context) error       { return change(c, "id", h.store.Like) }
+func (h *Handler) unlike(c echo.Context) error     { return change(c, "id", h.store.Unlike) }
+func (h *Handler) join(c echo.Context) error       { return change(c, "id", h.store.Join) }
+func (h *Handler) leave(c echo.Context) error      { return change(c, "id", h.store.Leave) }
+func (h *Handler) block(c echo.Context) error      { return change(c, "userID", h.store.Block) }
+func (h *Handler) unblock(c echo.Context) error    { return change(c, "userID", h.store.Unblock) }
+
+func (h *Handler) addMember(c echo.Context) error    { return changeMember(c, h.store.AddMember) }
+func (h *Handler) removeMember(c echo.Context) error { return changeMember(c, h.store.RemoveMember) }
+
+// change runs a write that needs a caller and one number from the path, and has
+// nothing to show.
+func change[ID ~int64](c echo.Context, param string, do func(context.Context, identity.Caller, ID) error) error {
+	who, id, err := callerAnd[ID](c, param)
+	if err != nil {
+		return err
+	}
+	if err := do(c.Request().Context(), who, id); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+func changeMember(c echo.Context, do func(context.Context, identity.Caller, CommunityID, identity.UserID) error) error {
+	user, err := pathID[identity.UserID](c, "userID")
+	if err != nil {
+		return err
+	}
+	return change(c, "id", func(ctx context.Context, who identity.Caller, id CommunityID) error {
+		return do(ctx, who, id, user)
+	})
+}
+
+// callerAnd is what nearly every write begins with: who asks, and for what.
+func callerAnd[ID ~int64](c echo.Context, param string) (identity.Caller, ID, error) {
+	who, err := signedIn(c)
+	if err != nil {
+		return who, 0, err
+	}
+	id, err := pathID[ID](c, param)
+	return who, id, err
+}
+
+func signedIn(c echo.Context) (identity.Caller, error) {
+	who := identity.From(c.Request().Context())
+	if who.User() == 0 {
+		return who, problem.Unauthorized("this needs a bearer token")
+	}
+	return who, nil
+}
+
+// pathID reads a number from the path, where it has one spelling only.
+func pathID[ID ~int64](c echo.Context, param string) (ID, error) {
+	text, err := cachehttp.ID(param).Parse(c.Param(param))
+	if err != nil {
+		return 0, problem.Fields{{Field: param, Message: err.Error()}}.Err()
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	return ID(id), err
+}
+
+// bind reads a JSON body into what it points to, and checks it.
+func bind(c echo.Context, in interface{ validate() error }) error {
+	if err := c.Bind(in); err != nil {
+		return err
+	}
+	return in.validate()
+}
+
+func answerCreated(c echo.Context, location string, body any) error {
+	c.Response().Header().Set(echo.HeaderLocation, location)
+	return c.JSON(http.StatusCreated, body)
+}

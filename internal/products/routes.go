@@ -1,0 +1,58 @@
+package products
+
+import (
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cachehttp"
+)
+
+// Routes mounts the domain. What a page may depend on and how long it is kept
+// stands with its route, below; what makes it wrong stands in Moves. What is not
+// GET passes the cache by.
+func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
+	cached.GET(g, "/products", productList, h.list)
+	cached.GET(g, "/products/:id", productPage, h.product)
+
+	g.POST("/products", h.create)
+	g.PUT("/products/:id", h.update)
+	g.DELETE("/products/:id", h.delete)
+}
+
+// Moves is all that the cache needs to know about this domain's writes.
+//
+// What is new moves its own tag as well: it may be remembered as not found.
+var Moves = cache.Rules{
+	cache.On(func(e ProductCreated) cache.Move {
+		return cache.Changed(catalogue, e.Product.Category.Tag(), e.Product.ID.Tag())
+	}),
+	cache.On(func(e ProductUpdated) cache.Move {
+		return cache.Changed(catalogue, e.Before.Category.Tag(), e.After.Category.Tag(), e.After.ID.Tag())
+	}),
+	cache.On(func(e ProductDeleted) cache.Move {
+		return cache.Revoked(catalogue, e.Product.Category.Tag(), e.Product.ID.Tag())
+	}),
+}
+
+// Neither route declares an identity: their pages are the same for everybody, and
+// a handler that asked who is reading would fail.
+
+var productList = cachehttp.Route{
+	Name: "products.list", Version: 1,
+	Query: []cachehttp.Param{
+		cachehttp.OneOf("category", "", categories[:]...),
+		cachehttp.Page("page"),
+		cachehttp.OneOf("perPage", "20", "10", "20", "50", "100"),
+	},
+	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Day},
+	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{listTag(k.Get("category"))} },
+}
+
+var productPage = cachehttp.Route{
+	Name: "products.one", Version: 1,
+	Path:   []cachehttp.Param{cachehttp.ID("id")},
+	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Day},
+	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{productTag(k.Get("id"))} },
+}
