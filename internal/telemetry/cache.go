@@ -1,0 +1,55 @@
+package telemetry
+
+import "example.com/communityfeed/internal/cache"
+
+// Cache adds a cache: how its reads ended by key and tier, its loads, the tags
+// it moved and what it holds in the process.
+func (m *Metrics) Cache(stats func() cache.Stats) {
+	var (
+		reads      = counter("cache_reads", "Reads by how they ended: hit_l1, hit_l2, stale, miss, wait (joined another's load) or error.", "key", "outcome")
+		loads      = counter("cache_loads", "Loads from the origin.", "key")
+		loadTime   = counter("cache_load_seconds", "Time spent in loads.", "key")
+		fenced     = counter("cache_fills_fenced", "Fills kept out of L1 because a tag moved while they ran.", "key")
+		refused    = counter("cache_fills_refused", "Fills that L2 did not take.", "key")
+		leaseWaits = counter("cache_lease_waits", "Waits for another process's fill.", "key")
+		l2Errors   = counter("cache_l2_errors", "Calls to L2 that failed or were too slow.", "key")
+
+		moved       = counter("cache_moved_tags", "Tags that this process moved.", "move")
+		movesFailed = counter("cache_moves_failed", "Moves that did not reach L2.")
+		floors      = counter("cache_floors_raised", "Times that everything taken before stopped counting.")
+
+		entries   = gauge("cache_l1_entries", "Copies in the process.")
+		bytes     = gauge("cache_l1_bytes", "Bytes of the copies in the process.")
+		evictions = counter("cache_l1_evictions", "Copies that made room for others.")
+	)
+	m.registry.MustRegister(&collector{
+		metrics: []metric{
+			reads, loads, loadTime, fenced, refused, leaseWaits, l2Errors,
+			moved, movesFailed, floors, entries, bytes, evictions,
+		},
+		read: func(emit emit) {
+			s := stats()
+			for key, k := range s.Keys {
+				emit(reads, float64(k.HitL1), key, "hit_l1")
+				emit(reads, float64(k.HitL2), key, "hit_l2")
+				emit(reads, float64(k.Stale), key, "stale")
+				emit(reads, float64(k.Miss), key, "miss")
+				emit(reads, float64(k.Wait), key, "wait")
+				emit(reads, float64(k.Errors), key, "error")
+				emit(loads, float64(k.Loads), key)
+				emit(loadTime, k.LoadTime.Seconds(), key)
+				emit(fenced, float64(k.Fenced), key)
+				emit(refused, float64(k.Refused), key)
+				emit(leaseWaits, float64(k.LeaseWaits), key)
+				emit(l2Errors, float64(k.L2Errors), key)
+			}
+			emit(moved, float64(s.MovesChanged), "changed")
+			emit(moved, float64(s.MovesRevoked), "revoked")
+			emit(movesFailed, float64(s.MovesFailed))
+			emit(floors, float64(s.FloorsRaised))
+			emit(entries, float64(s.L1Entries))
+			emit(bytes, float64(s.L1Bytes))
+			emit(evictions, float64(s.L1Evictions))
+		},
+	})
+}

@@ -1,0 +1,219 @@
+package telemetry_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/events"
+	"example.com/communityfeed/internal/telemetry"
+)
+
+// scrape reads /metrics into its lines.
+func scrape(t *testing.T, m *telemetry.Metrics) map[string]bool {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if rec.Code != http.StatusOK {
+		t.Fatalf("the scrape answers %d: %s", rec.Code, rec.Body)
+	}
+	lines := map[string]bool{}
+	for line := range strings.Lines(rec.Body.String()) {
+		lines[strings.TrimSuffix(line, "\n")] = true
+	}
+	return lines
+}
+
+func wantLines(t *testing.T, lines map[string]bool, want string) {
+	t.Helper()
+	for line := range strings.FieldsFuncSeq(want, func(r rune) bool { return r == '\n' }) {
+		if line = strings.TrimSpace(line); line != "" && !lines[line] {
+			t.Errorf("the scrape lacks %s", line)
+		}
+	}
+}
+
+func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
+	m := telemetry.NewMetrics()
+	m.Cache(func() cache.Stats {
+		return cache.Stats{
+			Keys: map[string]cache.KeyStats{
+				"feed.page/1": {
+					HitL1: 1, HitL2: 2, Stale: 3, Miss: 4, Wait: 5, Errors: 6,
+					Loads: 7, LoadTime: 8500 * time.Millisecond,
+					Fenced: 9, Refused: 10, LeaseWaits: 11, L2Errors: 12,
+				},
+				"products.one/2": {Miss: 1},
+			},
+			MovesChanged: 13, MovesRevoked: 14, MovesFailed: 15, FloorsRaised: 16,
+			L1Entries: 17, L1Bytes: 18, L1Evictions: 19,
+		}
+	})
+	wantLines(t, scrape(t, m), `
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="hit_l1"} 1
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="hit_l2"} 2
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="stale"} 3
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="miss"} 4
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="wait"} 5
+		communityfeed_cache_reads_total{key="feed.page/1",outcome="error"} 6
+		communityfeed_cache_reads_total{key="products.one/2",outcome="miss"} 1
+		communityfeed_cache_loads_total{key="feed.page/1"} 7
+		communityfeed_cache_load_seconds_total{key="feed.page/1"} 8.5
+		communityfeed_cache_fills_fenced_total{key="feed.page/1"} 9
+		communityfeed_cache_fills_refused_total{key="feed.page/1"} 10
+		communityfeed_cache_lease_waits_total{key="feed.page/1"} 11
+		communityfeed_cache_l2_errors_total{key="feed.page/1"} 12
+		communityfeed_cache_moved_tags_total{move="changed"} 13
+		communityfeed_cache_moved_tags_total{move="revoked"} 14
+		communityfeed_cache_moves_failed_total 15
+		communityfeed_cache_floors_raised_total 16
+		communityfeed_cache_l1_entries 17
+		communityfeed_cache_l1_bytes 18
+		communityfeed_cache_l1_evictions_total 19`)
+}
+
+func TestTheBusAndTheOutboxAreScraped(t *testing.T) {
+	bus := events.NewBus(slog.New(slog.DiscardHandler))
+	bus.Subscribe("invalidation", func(_ context.Context, event any) error {
+		if event == 1 {
+			panic("one")
+		}
+		return nil
+	})
+	bus.SubscribeAsync("audit", 10, func(context.Context, any) error { return errors.New("no paper") })
+	for i := range 3 {
+		if err := bus.Publish(t.Context(), i); (err != nil) != (i == 1) {
+			t.Fatal(err)
+		}
+	}
+	if err := bus.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	m := telemetry.NewMetrics()
+	m.Events(bus, events.NewOutbox(nil, bus, nil, slog.New(slog.DiscardHandler)))
+	wantLines(t, scrape(t, m), `
+		communityfeed_events_published_total 3
+		communityfeed_events_publish_failures_total 1
+		communityfeed_events_handled_total{outcome="ok",subscriber="invalidation"} 2
+		communityfeed_events_handled_total{outcome="failed",subscriber="invalidation"} 1
+		communityfeed_events_subscriber_panics_total{subscriber="invalidation"} 1
+		communityfeed_events_handled_total{outcome="failed",subscriber="audit"} 3
+		communityfeed_events_handled_total{outcome="dropped",subscriber="audit"} 0
+		communityfeed_events_queued{subscriber="audit"} 0
+		communityfeed_outbox_written_total 0
+		communityfeed_outbox_delivered_total 0
+		communityfeed_outbox_left_undelivered_total 0`)
+}
+
+func TestBothClientsPoolsAreScraped(t *testing.T) {
+	pool := func(url string) *pgxpool.Pool { // it connects when it is first used: never
+		p, err := pgxpool.New(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		return p
+	}
+	m := telemetry.NewMetrics()
+	m.Postgres(
+		telemetry.Pool{Name: "read", Pool: pool("postgres://127.0.0.1:1/x?pool_max_conns=16")},
+		telemetry.Pool{Name: "write", Pool: pool("postgres://127.0.0.1:1/x?pool_max_conns=4")},
+	)
+	m.Redis(func() *redis.PoolStats {
+		return &redis.PoolStats{
+			Hits: 1, Misses: 2, Timeouts: 3, WaitCount: 4, WaitDurationNs: 5_500_000_000,
+			TotalConns: 10, IdleConns: 7, StaleConns: 8,
+		}
+	})
+	wantLines(t, scrape(t, m), `
+		communityfeed_postgres_connections_max{pool="read"} 16
+		communityfeed_postgres_connections_max{pool="write"} 4
+		communityfeed_postgres_connections{pool="read",state="acquired"} 0
+		communityfeed_postgres_connections{pool="write",state="idle"} 0
+		communityfeed_postgres_acquires_total{pool="read"} 0
+		communityfeed_postgres_acquire_waits_total{pool="read"} 0
+		communityfeed_postgres_acquire_wait_seconds_total{pool="read"} 0
+		communityfeed_postgres_acquires_canceled_total{pool="read"} 0
+		communityfeed_redis_connections{state="used"} 3
+		communityfeed_redis_connections{state="idle"} 7
+		communityfeed_redis_acquires_total{outcome="reused"} 1
+		communityfeed_redis_acquires_total{outcome="opened"} 2
+		communityfeed_redis_acquires_total{outcome="timeout"} 3
+		communityfeed_redis_acquire_waits_total 4
+		communityfeed_redis_acquire_wait_seconds_total 5.5
+		communityfeed_redis_connections_stale_total 8`)
+}
+
+func TestRequestsAreCountedByRouteAndCode(t *testing.T) {
+	m := telemetry.NewMetrics()
+	q := m.Requests()
+	q.Begin()
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 100 {
+				q.Route("GET", "/api/posts/:id").Observe(200, 3*time.Millisecond)
+				q.Route("GET", "/api/posts/:id").Observe(404, 700*time.Microsecond)
+				q.Route("BREW", "/api/posts/:id").Observe(405, time.Second)
+				q.Route("STEEP", "/api/posts/:id").Observe(405, time.Second)
+			}
+		})
+	}
+	all.Wait()
+	q.Route("GET", "unmatched").Observe(0, time.Minute)
+
+	wantLines(t, scrape(t, m), `
+		communityfeed_http_requests_in_flight 1
+		communityfeed_http_requests_total{code="200",method="GET",route="/api/posts/:id"} 400
+		communityfeed_http_requests_total{code="404",method="GET",route="/api/posts/:id"} 400
+		communityfeed_http_requests_total{code="405",method="other",route="/api/posts/:id"} 800
+		communityfeed_http_requests_total{code="500",method="GET",route="unmatched"} 1
+		communityfeed_http_request_seconds_bucket{method="GET",route="/api/posts/:id",le="0.001"} 400
+		communityfeed_http_request_seconds_bucket{method="GET",route="/api/posts/:id",le="0.005"} 800
+		communityfeed_http_request_seconds_count{method="GET",route="/api/posts/:id"} 800
+		communityfeed_http_request_seconds_bucket{method="GET",route="unmatched",le="10"} 0`)
+}
+
+func TestCountingARequestAllocatesNothing(t *testing.T) {
+	q := telemetry.NewMetrics().Requests()
+	if n := testing.AllocsPerRun(100, func() {
+		q.Begin()
+		q.Route("GET", "/api/posts/:id").Observe(200, time.Millisecond)
+		q.Done()
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestTheRuntimeAndTheProcessAreScraped(t *testing.T) {
+	var got string
+	for line := range scrape(t, telemetry.NewMetrics()) {
+		got += line + "\n"
+	}
+	for _, name := range []string{"go_goroutines ", "process_open_fds ", "go_build_info{"} {
+		if !strings.Contains(got, name) {
+			t.Errorf("the scrape lacks %s", name)
+		}
+	}
+}
+
+func BenchmarkCountARequest(b *testing.B) {
+	q := telemetry.NewMetrics().Requests()
+	b.ReportAllocs()
+	for b.Loop() {
+		q.Begin()
+		q.Route("GET", "/api/posts/:id").Observe(200, time.Millisecond)
+		q.Done()
+	}
+}
