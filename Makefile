@@ -1,0 +1,91 @@
+# The commands of the project; `make help` lists them. Whatever a target needs
+# beyond Go, it fetches in the version named here.
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
+K6          := go.k6.io/k6@v1.8.1
+
+BASE_URL  ?= http://localhost:8080
+OTHER_URL ?= http://localhost:8081
+SIZE      ?= small
+
+# k6 of this machine, else the pinned one, which takes some minutes to build once.
+k6 = $(shell command -v k6 || echo go run $(K6))
+export K6_NO_USAGE_REPORT := true
+
+.DEFAULT_GOAL := help
+
+##@ Running
+
+.PHONY: run
+run: build ## Run Postgres, Redis, demo data and two servers (:8080, :8081) without Docker
+	@exec bin/api dev --parent $$PPID $(ARGS)
+
+.PHONY: up
+up: ## Run it in containers, wait until all is healthy, and say where it is and what to try
+	@docker compose up --build --wait
+	@first=http://$$(docker compose port api 8080); second=$$(docker compose port api2 8080 2>/dev/null || :); \
+	echo; \
+	echo "  service    $$first$${second:+ and http://$$second}"; \
+	echo "  Postgres   postgres://communityfeed:communityfeed@$$(docker compose port postgres 5432)/communityfeed"; \
+	echo "  Redis      redis://$$(docker compose port redis 6379)/0"; \
+	echo "  user 42    $$(docker compose exec -T api /api token --user 42)"; \
+	echo; \
+	docker compose exec -T api /api try --first "$$first" $${second:+--second "http://$$second"}
+
+.PHONY: down
+down: ## Stop the containers and delete their data
+	docker compose --profile pods down --volumes
+
+.PHONY: seed
+seed: build ## Fill the database of DATABASE_URL with demo data: SIZE=small, medium or large
+	@exec bin/api seed --size $(SIZE)
+
+##@ Testing
+
+.PHONY: test
+test: ## Run all tests with the race detector on real servers; TESTENV=containers or embedded chooses which
+	@race=-race; \
+	if [ "$$(go env CGO_ENABLED)" = 0 ] && [ "$$(go env GOOS)" != darwin ]; then \
+		race=; echo "There is no C compiler, and the race detector needs one: testing without it."; \
+	fi; \
+	go run ./internal/testenv/which && go test $$race -count=1 ./...
+
+.PHONY: check
+check: ## Check what needs no server: format, vet, staticcheck, known vulnerabilities, import rules, migrations, modules
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "Not formatted (gofmt -w):"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@db=$${GOVULNDB:-https://vuln.go.dev}; \
+	if curl -fsS -m 10 -o /dev/null "$$db/index/db.json" 2>/dev/null; then \
+		echo "go run $(GOVULNCHECK) ./..."; go run $(GOVULNCHECK) ./...; \
+	else \
+		echo "govulncheck is left out: curl does not reach its database, $$db"; \
+	fi
+	go test ./internal
+	go test -run Numbered ./migrations
+	go mod tidy -diff
+
+.PHONY: smoke
+smoke: ## Walk the main job through the service at BASE_URL and check every status and header
+	$(k6) run --quiet --env BASE_URL=$(BASE_URL) loadtest/smoke.js
+
+.PHONY: pods
+pods: ## Check that what is written at BASE_URL shows at OTHER_URL, another process, within a second
+	$(k6) run --quiet --env BASE_URL=$(BASE_URL) --env OTHER_URL=$(OTHER_URL) loadtest/pods.js
+
+##@ Other
+
+.PHONY: build
+build: ## Build bin/api
+	@go build -o bin/api ./cmd/api
+
+.PHONY: clean
+clean: ## Delete what was built
+	rm -rf bin
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
