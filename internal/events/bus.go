@@ -40,7 +40,8 @@ func NewBus(log *slog.Logger) *Bus {
 }
 
 // Subscribe calls fn with every event before Publish returns. An error of fn is
-// part of Publish's; a panic is recovered and becomes such an error.
+// part of Publish's; a panic is recovered and becomes such an error, a
+// *PanicError.
 func (b *Bus) Subscribe(name string, fn func(ctx context.Context, event any) error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -136,6 +137,12 @@ func (b *Bus) Close(ctx context.Context) error {
 	}
 }
 
+// PanicError is a subscriber's panic as part of Publish's error: unlike a
+// failure, it says more about the event than about the moment.
+type PanicError struct{ Value any }
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
 // subscriber is one named function with what became of its calls.
 type subscriber struct {
 	name string
@@ -153,7 +160,7 @@ func (s *subscriber) take(ctx context.Context, event any) (err error) {
 			s.panicked.Add(1)
 			s.log.ErrorContext(ctx, "event subscriber panicked", "subscriber", s.name,
 				"event", fmt.Sprintf("%T", event), "panic", p, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", p)
+			err = &PanicError{Value: p}
 		}
 		if err != nil {
 			s.failed.Add(1)

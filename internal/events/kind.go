@@ -5,22 +5,30 @@
 // Its invariant: an event exists exactly when its change does. Its row is
 // written in the transaction of the change (the outbox) and counts as delivered
 // only once every synchronous subscriber has taken it. What delivery right
-// after the commit does not achieve stays in the table as an undelivered row.
-// So an event is delivered at least once, possibly twice, and subscribers must
-// bear that.
+// after the commit does not achieve stays in the table as an undelivered row,
+// and the relay of whichever process comes first delivers it. So an event is
+// delivered at least once, possibly twice, in no order between writers, and
+// subscribers must bear that.
 package events
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 )
 
 // ErrUnknownKind is the error of an event whose kind nobody here has declared:
 // a row that another version of the service wrote, or an event type that its
 // domain forgot to list.
 var ErrUnknownKind = errors.New("unknown kind of event")
+
+// ErrPoison is the error of an event that can never be delivered, however often
+// it is tried: its row does not decode, or a synchronous subscriber that knows
+// so answers with an error that wraps this one.
+var ErrPoison = errors.New("event that can never be delivered")
 
 // Kind ties an event's Go type to the name under which rows store it. The name
 // outlives the process, so it does not follow a renamed type.
@@ -92,15 +100,25 @@ func (r registry) encode(event any) (kind string, payload []byte, err error) {
 	return k.name, payload, nil
 }
 
-// decode gives the event of a row.
-func (r registry) decode(kind string, payload []byte) (any, error) {
+// decode gives the event of a row. The error is ErrUnknownKind, or ErrPoison
+// where the kind is known and the payload is not such an event. A decoder that
+// panics would take every process down that meets the row, so it only fails.
+func (r registry) decode(kind string, payload []byte) (event any, err error) {
 	k, ok := r.byName[kind]
 	if !ok {
 		return nil, fmt.Errorf("%w: %s", ErrUnknownKind, kind)
 	}
-	event, err := k.decode(payload)
+	defer func() {
+		if p := recover(); p != nil {
+			event, err = nil, fmt.Errorf("decoding %s: %w: panic: %v", kind, ErrPoison, p)
+		}
+	}()
+	event, err = k.decode(payload)
 	if err != nil {
-		return nil, fmt.Errorf("decoding %s: %w", kind, err)
+		return nil, fmt.Errorf("decoding %s: %w: %w", kind, ErrPoison, err)
 	}
 	return event, nil
 }
+
+// names are the kinds that rows may have.
+func (r registry) names() []string { return slices.Sorted(maps.Keys(r.byName)) }

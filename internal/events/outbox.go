@@ -54,7 +54,7 @@ type row struct {
 //
 // Delivery is detached from ctx: a client that goes away does not undo what it
 // has changed. A delivery that fails is logged and counted, and is not the
-// writer's error: its row stays undelivered and is the retry.
+// writer's error: its row stays undelivered, and the Relay is the retry.
 func (o *Outbox) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	rows, err := o.commit(ctx, fn)
 	if err != nil {
@@ -96,6 +96,12 @@ func end(ctx context.Context, how func(context.Context) error) error {
 	return how(ctx)
 }
 
+// markOwn leaves out what a relay has locked: it is delivering that row, too,
+// and the writer shall not wait until it has.
+const markOwn = `
+	UPDATE outbox SET delivered_at = now() WHERE id = ANY(ARRAY(
+		SELECT id FROM outbox WHERE id = ANY($1) AND delivered_at IS NULL FOR UPDATE SKIP LOCKED))`
+
 // deliver publishes the events and marks the rows of those that every
 // synchronous subscriber has taken.
 func (o *Outbox) deliver(ctx context.Context, rows []*row) {
@@ -114,7 +120,7 @@ func (o *Outbox) deliver(ctx context.Context, rows []*row) {
 	if len(taken) == 0 {
 		return
 	}
-	if _, err := o.pool.Exec(ctx, `UPDATE outbox SET delivered_at = now() WHERE id = ANY($1)`, taken); err != nil {
+	if _, err := o.pool.Exec(ctx, markOwn, taken); err != nil {
 		o.undelivered.Add(uint64(len(taken)))
 		o.log.WarnContext(ctx, "delivered events could not be marked", "rows", taken, "error", err)
 		return

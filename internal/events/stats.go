@@ -1,5 +1,7 @@
 package events
 
+import "time"
+
 // BusStats are counts since the start of the process.
 type BusStats struct {
 	Published   uint64 // calls of Publish
@@ -56,5 +58,31 @@ func (o *Outbox) Stats() OutboxStats {
 		Written:     o.written.Load(),
 		Delivered:   o.delivered.Load(),
 		Undelivered: o.undelivered.Load(),
+	}
+}
+
+// RelayStats are counts since the start of the process, and what the last poll
+// has seen.
+type RelayStats struct {
+	Relayed     uint64 // rows that this relay has delivered and marked
+	Redelivered uint64 // delivered rows that it published again in drains
+	Parked      uint64 // rows that it has given up; each is an alarm
+	Swept       uint64 // old delivered rows that it has deleted
+	Drained     uint64 // drains that reached their end
+
+	Undelivered int           // rows seen undelivered now; 10,000 stands for any number from there on
+	Oldest      time.Duration // how long this process has seen the oldest of them
+}
+
+// Stats reads the counts; each is exact, all of them together are no snapshot.
+func (r *Relay) Stats() RelayStats {
+	return RelayStats{
+		Relayed:     r.relayed.Load(),
+		Redelivered: r.redelivered.Load(),
+		Parked:      r.parked.Load(),
+		Swept:       r.swept.Load(),
+		Drained:     r.drained.Load(),
+		Undelivered: int(r.undelivered.Load()),
+		Oldest:      time.Duration(r.oldest.Load()),
 	}
 }
