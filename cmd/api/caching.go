@@ -67,7 +67,7 @@ func (c *caching) options(log *slog.Logger) cache.Options {
 		Off:       c.Mode == cacheOff,
 		L1Entries: c.L1Entries,
 		L1Bytes:   c.L1MiB << 20,
-		NotFound:  notFound,
+		Answer:    isAnswer,
 		Log:       log,
 	}
 	if c.Mode == cacheL2 {
@@ -76,8 +76,9 @@ func (c *caching) options(log *slog.Logger) cache.Options {
 	return o
 }
 
-// notFound tells the errors by which a domain says that there is no such thing.
-func notFound(err error) bool {
+// isAnswer tells the errors by which a domain answers (there is no such thing, the
+// request makes no sense) from those that mean trouble.
+func isAnswer(err error) bool {
 	p, ok := errors.AsType[*problem.Problem](err)
-	return ok && p.Status == http.StatusNotFound
+	return ok && p.Status < http.StatusInternalServerError
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -30,9 +31,14 @@ type Options struct {
 	// seconds, so that a living holder never loses its lease. Default 4 s.
 	LoadTimeout time.Duration
 
-	// NotFound reports the errors of loads which mean that the origin answered
-	// and has nothing. Default: none.
-	NotFound func(error) bool
+	// Answer reports the errors of loads that are answers: the origin works, and
+	// has nothing (to show) under this key. They are kept for Policy.Negative. Every
+	// other error is a fault, for which stale copies stand in. Default: none.
+	Answer func(error) bool
+
+	// Rand returns numbers from [0,1) for jitter and early refreshes. Default: the
+	// generator of math/rand/v2.
+	Rand func() float64
 
 	Log *slog.Logger // default: discard
 }
@@ -42,8 +48,11 @@ func (o Options) withDefaults() Options {
 	o.L1Bytes = cmp.Or(o.L1Bytes, 64<<20)
 	o.L1MaxCopy = cmp.Or(o.L1MaxCopy, 1<<20)
 	o.LoadTimeout = min(cmp.Or(o.LoadTimeout, 4*time.Second), leaseLife-500*time.Millisecond)
-	if o.NotFound == nil {
-		o.NotFound = func(error) bool { return false }
+	if o.Answer == nil {
+		o.Answer = func(error) bool { return false }
+	}
+	if o.Rand == nil {
+		o.Rand = rand.Float64
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -59,8 +68,11 @@ type Cache struct {
 	l2      *Redis  // nil: none
 	base    time.Time
 	heard   *heard
+	trust   trust
 	waiters waiters
 	flights flights
+	origins breaker // of all loads together: they go to one database
+	failed  failures
 	stats   stats
 
 	mu         sync.Mutex
@@ -81,7 +93,7 @@ const heardTags = 100_000
 func New(l2 *Redis, o Options) *Cache {
 	c := newCache(l2, o)
 	if l2 != nil {
-		c.spawn(func(ctx context.Context) { l2.listen(ctx, c.heed, c.deafen) })
+		c.spawn(func(ctx context.Context) { l2.listen(ctx, c.heed, c.cutOff, c.deafen) })
 	}
 	return c
 }
@@ -95,14 +107,15 @@ func newCache(l2 *Redis, o Options) *Cache {
 		l2:         l2,
 		base:       time.Now(),
 		heard:      newHeard(heardTags),
+		origins:    breaker{spare: 4},
 		refreshing: make(map[string]bool),
 	}
 	c.root, c.cancel = context.WithCancel(context.Background())
 	return c
 }
 
-// Close stops listening, cancels the loads under way and waits for them to end.
-// Reads after Close fail with ErrUnavailable.
+// Close stops listening, cancels the loads under way, gives their leases back and
+// waits for all of it to end. Reads after Close load nothing.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.closed = true
@@ -127,10 +140,12 @@ func (c *Cache) now() time.Duration { return time.Since(c.base) }
 
 // Move tells both tiers what a write has changed. Call it after the commit and
 // before the writer is answered: once it returns, no read in this process returns
-// a copy from before the write.
+// a copy from before the write (but a changed copy, marked Stale, when the load
+// fails).
 //
 // It runs to its end whatever becomes of ctx, within the budget of L2. An error
-// means that other processes may not have heard; the move is to be repeated.
+// means that other processes may not have heard, and that this one reads L2 no more
+// until a drain has repeated the move; see [Cache.BeginDrain].
 func (c *Cache) Move(ctx context.Context, m Move) error {
 	if len(m.Tags) == 0 {
 		return nil
@@ -142,7 +157,11 @@ func (c *Cache) Move(ctx context.Context, m Move) error {
 		defer cancel()
 		err = c.l2.move(ctx, m)
 	}
-	// Only now: whoever takes a number after this reads ids after the move.
+	if err != nil {
+		c.trust.lose() // before it is heard of, and before the writer is answered
+	}
+	// Only now: whoever takes a number after this reads ids from after the move, or
+	// does not read L2.
 	c.heard.hear(m.Tags...)
 	c.stats.moved(m, err)
 	return err

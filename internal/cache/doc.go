@@ -46,13 +46,15 @@
 // path, from the hit down to flight.go (one fill per key), fill.go (the fill
 // itself) and lease.go (one fill in the fleet). nested.go is a load that reads
 // other cached loads. memory.go and redis.go are the tiers, heard.go and
-// subscription.go what the process knows of moves.
+// subscription.go what the process knows of moves. trust.go and breaker.go say when
+// L2 is left alone.
 //
 // # Stated limits
 //
 // The package promises nothing about a copy already handed out, or about a move
 // that was never attempted: a writer that dies between its commit and its move
-// leaves old copies until their time has passed, unless somebody repeats the move
-// (the events package keeps a row for that). Another process's L1 may serve what
-// it holds for up to five seconds when the message that tells it is lost.
+// leaves old copies until somebody repeats the move (the events package keeps a row
+// for that, and trust.go keeps L2 unread while one is known to be missing). Another
+// process's L1 may serve what it holds for up to five seconds when the message that
+// tells it is lost.
 package cache

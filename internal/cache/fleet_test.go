@@ -71,13 +71,13 @@ func (f *fleet) process() *process {
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "127.0.0.1:1", // never dialled; a name would be looked up outside the bubble
 		Dialer:                func(context.Context, string, string) (net.Conn, error) { return f.redis.Dial() },
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20,
+		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20 + urgentTurns,
 	})
 	client.AddHook(gate)
 	tier := newRedis(client, RedisOptions{Prefix: "cf:", Budget: 200 * time.Millisecond, PoolSize: 20}.withDefaults())
 	p := f.start(tier)
 	p.gate = gate
-	p.spawn(func(ctx context.Context) { tier.listen(ctx, p.hear, p.deafen) })
+	p.spawn(func(ctx context.Context) { tier.listen(ctx, p.hear, p.cutOff, p.deafen) })
 	f.t.Cleanup(func() { p.Close(); tier.Close() })
 	synctest.Wait() // until it is subscribed
 	return p
@@ -91,7 +91,7 @@ func (f *fleet) alone() *process {
 }
 
 func (f *fleet) start(tier *Redis) *process {
-	p := &process{t: f.t, Cache: newCache(tier, Options{NotFound: func(err error) bool { return errors.Is(err, errNothing) }})}
+	p := &process{t: f.t, Cache: newCache(tier, Options{Answer: func(err error) bool { return errors.Is(err, errNothing) }})}
 	p.row = NewSource(p.Cache, rowSpec("row"), JSON[string]{}, f.origin.load)
 	p.whole = NewSource(p.Cache, wholeSpec("whole"), JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
 		part, err := p.row.GetOrSet(ctx, k.Get("name"))
@@ -139,6 +139,20 @@ func (f *fleet) write(p *process, name, value string, m func(...Tag) Move) {
 		f.t.Errorf("move: %v", err)
 	}
 	synctest.Wait() // until everybody who hears has heard
+}
+
+// drain repeats the moves of the given rows, as the outbox does, and reports whether
+// L2 is trusted after it.
+func (p *process) drain(rows ...string) bool {
+	_, end, _ := p.BeginDrain()
+	for _, name := range rows {
+		if p.Move(p.t.Context(), Changed(rowTag(name))) != nil {
+			return false
+		}
+	}
+	end()
+	synctest.Wait()
+	return p.trust.holds()
 }
 
 // later starts a read and returns a function that waits for what it got.
@@ -252,8 +266,27 @@ func (h *hold) release() { close(h.released) }
 // A gate holds calls to Redis after their answer has arrived and before the
 // process sees it.
 type gate struct {
-	mu    sync.Mutex
-	holds []*hold
+	mu     sync.Mutex
+	holds  []*hold
+	silent bool // nothing is answered any more
+}
+
+// silence makes every call wait for its deadline.
+func (g *gate) silence() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.silent = true
+}
+
+func (g *gate) blackhole(ctx context.Context) error {
+	g.mu.Lock()
+	silent := g.silent
+	g.mu.Unlock()
+	if !silent {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
 }
 
 // holdAfter stops the next call that has a command with the given text among its
@@ -290,6 +323,9 @@ func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		if err := g.blackhole(ctx); err != nil {
+			return err
+		}
 		err := next(ctx, cmd)
 		g.wait([]redis.Cmder{cmd})
 		return err
@@ -298,6 +334,12 @@ func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if err := g.blackhole(ctx); err != nil {
+			for _, cmd := range cmds {
+				cmd.SetErr(err)
+			}
+			return err
+		}
 		err := next(ctx, cmds)
 		g.wait(cmds)
 		return err

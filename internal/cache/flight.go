@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,7 @@ type answer struct {
 	snap    snapshot      // what the value was read under
 	filled  time.Duration // when the origin was read, on the cache's clock
 	expires time.Duration // when the value stops being fresh
+	cost    time.Duration // how long its load took
 }
 
 // flights holds the flights that may be joined. A part of a whole (nested.go)
@@ -82,7 +84,7 @@ func (c *Cache) board(o *origin, k Key, tags []Tag, part bool, after uint64) (f 
 	at := flightKey{k.text, part && c.l2 != nil} // without L2 nothing ends stale
 	if f := c.flights.byKey[at]; f != nil {
 		s := f.snap.Load()
-		if s.seq > after && c.heard.counts(s) && c.now()-s.taken < maxL1Age {
+		if s.n > after && c.heard.counts(s) && c.now()-s.taken < maxL1Age {
 			return f, true
 		}
 	}
@@ -104,15 +106,19 @@ func (c *Cache) fly(root context.Context, f *flight, o *origin, k Key, at flight
 	// Every step has a bound of its own; this one is for all of them together.
 	ctx, cancel := context.WithTimeout(root, 2*leaseLife+c.o.LoadTimeout)
 	defer cancel()
+	f.answer.err = errEnded
+	defer func() { // also when a load ends its goroutine
+		c.flights.mu.Lock()
+		if c.flights.byKey[at] == f { // else a younger one has taken its place
+			delete(c.flights.byKey, at)
+		}
+		c.flights.mu.Unlock()
+		close(f.done)
+	}()
 	f.answer = c.resolve(ctx, f, o, k, at.part)
-
-	c.flights.mu.Lock()
-	if c.flights.byKey[at] == f { // else a younger one has taken its place
-		delete(c.flights.byKey, at)
-	}
-	c.flights.mu.Unlock()
-	close(f.done)
 }
+
+var errEnded = errors.New("cache: the load ended its goroutine")
 
 // watch takes the process's half of a snapshot.
 func (c *Cache) watch(tags []Tag) snapshot {
@@ -122,12 +128,16 @@ func (c *Cache) watch(tags []Tag) snapshot {
 	return s
 }
 
-// bypass loads for one caller and keeps nothing.
+// bypass loads for one caller and keeps nothing. The load sees no more of the caller
+// than any other does: only that it has left.
 func (c *Cache) bypass(ctx context.Context, o *origin, k Key) answer {
-	ctx, cancel := context.WithTimeout(ctx, c.o.LoadTimeout)
+	load, cancel := context.WithTimeout(c.root, c.o.LoadTimeout)
 	defer cancel()
-	v, err := c.call(ctx, o, k)
-	return answer{value: v, err: err, outcome: Bypass, expires: c.now()}
+	defer context.AfterFunc(ctx, cancel)()
+	v, err := c.call(load, o, k)
+	a := answer{value: v, err: err, outcome: Bypass, expires: c.now()}
+	o.stats.count(a, false)
+	return a
 }
 
 // call asks the origin and counts it.

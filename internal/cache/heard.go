@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// heard is the half of moves that lives in the process. Every move that the
-// process hears of gets the next number:
+// heard is the half of moves that lives in the process. Snapshots and the moves that
+// the process hears of are numbered together, in the order in which they happen to
+// it:
 //
-//	n++; cell(tag) = n
+//	snapshot: n++; its number is n          move: n++; cell(tag) = n
 //
-// A copy, flight or fill carries the n it took before its tags were read. It
-// counts only while none of its tags was heard since, which is one comparison per
-// tag and needs no search through L1.
+// A copy, flight or fill carries its snapshot's number, taken before its tags were
+// read. It counts only while none of its tags was heard since, which is one
+// comparison per tag and needs no search through L1.
 //
 // What it prevents, were a copy judged by its ids alone:
 //
@@ -34,7 +35,6 @@ type heard struct {
 
 	mu     sync.Mutex
 	n      uint64
-	seq    uint64
 	limit  int
 	recent map[Tag]*cell
 	older  map[Tag]*cell
@@ -53,8 +53,7 @@ func newHeard(limit int) *heard {
 // A snapshot is what the state of a key's tags was when it was taken. Everything
 // that a copy shows must have been read after its snapshot.
 type snapshot struct {
-	n     uint64        // the number of the last move heard
-	seq   uint64        // orders the snapshots of this process, even within one n
+	n     uint64        // its own number; moves heard later have higher ones
 	taken time.Duration // when, on the cache's clock
 	tags  []Tag
 	cells []*cell // one for each tag
@@ -66,8 +65,8 @@ type snapshot struct {
 func (h *heard) watch(tags []Tag) snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.seq++
-	s := snapshot{n: h.n, seq: h.seq, tags: tags, cells: make([]*cell, len(tags))}
+	h.n++
+	s := snapshot{n: h.n, tags: tags, cells: make([]*cell, len(tags))}
 	for i, t := range tags {
 		s.cells[i] = h.cell(t)
 	}

@@ -179,8 +179,8 @@ func TestWholeIsAsOldAsItsOldestPart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if most := 33*time.Second - 20*time.Second; r.Fresh > most {
-				t.Errorf("%v: still fresh for %v, want at most %v", r.Outcome, r.Fresh, most)
+			if most := 33*time.Second - 20*time.Second; r.TTL > most {
+				t.Errorf("%v: still fresh for %v, want at most %v", r.Outcome, r.TTL, most)
 			}
 		}
 	})

@@ -63,12 +63,13 @@ func FuzzParseKey(f *testing.F) {
 func TestMalformedSpecsAreRefused(t *testing.T) {
 	good := Policy{Fresh: time.Second}
 	for name, s := range map[string]Spec{
-		"upper case":        {Name: "Feed", Version: 1, Policy: good},
-		"no version":        {Name: "feed", Policy: good},
-		"no freshness":      {Name: "feed", Version: 1},
-		"dimension twice":   {Name: "feed", Version: 1, Dims: []string{"a", "a"}, Policy: good},
-		"odd dimension":     {Name: "feed", Version: 1, Dims: []string{"a|b"}, Policy: good},
-		"kept for too long": {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: 2 * Day}},
+		"upper case":         {Name: "Feed", Version: 1, Policy: good},
+		"no version":         {Name: "feed", Policy: good},
+		"no freshness":       {Name: "feed", Version: 1},
+		"dimension twice":    {Name: "feed", Version: 1, Dims: []string{"a", "a"}, Policy: good},
+		"odd dimension":      {Name: "feed", Version: 1, Dims: []string{"a|b"}, Policy: good},
+		"kept for too long":  {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: 2 * Day}},
+		"too long by jitter": {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: time.Hour}},
 	} {
 		if _, err := compile(s); err == nil {
 			t.Errorf("%s: accepted", name)

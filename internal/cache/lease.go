@@ -11,7 +11,7 @@ import (
 
 // leaseLife bounds how long a key stays locked by a process that died while
 // filling it. A load's timeout is shorter, so a living holder keeps its lease to
-// the end.
+// the end, unless its load ignores its context.
 const leaseLife = 5 * time.Second
 
 // A lease is the right to fill one key, given to one process of the fleet at a
@@ -25,7 +25,8 @@ type lease struct {
 }
 
 // acquire tries to take the lease of a key. It returns nil when somebody else has
-// it.
+// it. With an error it returns a lease all the same: the server may have given it
+// after the caller stopped listening, so it must be given back.
 func (r *Redis) acquire(ctx context.Context, key string) (*lease, error) {
 	l := &lease{tier: r, key: key, token: mint()}
 	err := r.call(ctx, func(ctx context.Context) error {
@@ -34,10 +35,10 @@ func (r *Redis) acquire(ctx context.Context, key string) (*lease, error) {
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, nil
-	case err != nil:
-		return nil, err
+	case errors.Is(err, errOpen):
+		return nil, err // was never asked
 	}
-	return l, nil
+	return l, err
 }
 
 // storeEntry writes an entry if the token still holds the lease, gives the lease
@@ -49,23 +50,33 @@ redis.call('DEL', KEYS[2])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1`
 
-// store ends the lease with an entry that lives for ttl. It reports false when the
-// lease was lost and nothing was stored.
-func (l *lease) store(ctx context.Context, e *entry, ttl time.Duration) (bool, error) {
+// store ends the lease with an entry that lives until a moment, and keeps its tags
+// alive for longer. It reports false when the lease was lost and nothing was stored.
+func (l *lease) store(ctx context.Context, e *entry, tags []Tag, until time.Time) (bool, error) {
 	r := l.tier
 	var stored bool
-	err := r.call(ctx, func(ctx context.Context) (err error) {
-		stored, err = r.client.Eval(ctx, storeEntry,
+	err := r.urge(ctx, func(ctx context.Context) (err error) {
+		left := time.Until(until) // now that it is our turn
+		if left < time.Millisecond {
+			return nil
+		}
+		pipe := r.client.Pipeline()
+		reply := pipe.Eval(ctx, storeEntry,
 			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
-			l.token, e.encode(), ttl.Milliseconds(), r.channel(), encodeFill(landed, l.key)).Bool()
+			l.token, e.encode(), left.Milliseconds(), r.channel(), encodeFill(landed, l.key))
+		for _, t := range tags {
+			pipe.Do(ctx, "PEXPIRE", r.tagKey(t), (left + snapshotLife).Milliseconds(), "GT")
+		}
+		_, _ = pipe.Exec(ctx) // a tag that is not renewed is lost early, no more
+		stored, err = reply.Bool()
 		return err
 	})
 	return stored, err
 }
 
 // releaseLease gives the lease back if the token still holds it, removing the
-// entry when ARGV[2] says so, and tells the waiters in any case: they wait for this
-// fill, whoever holds the lease now.
+// entry when ARGV[2] says so, and tells the waiters whether it did or not: they wait
+// for this fill, whoever holds the lease now.
 const releaseLease = `
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
@@ -74,14 +85,11 @@ end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 1`
 
-// release ends the lease without an entry.
-func (l *lease) release(ctx context.Context, how ending) error {
-	unlink := 0
-	if how == foundNothing {
-		unlink = 1
-	}
+// release ends the lease without an entry. With unlink, what lies under the key goes
+// too: the origin has nothing there any more.
+func (l *lease) release(ctx context.Context, how ending, unlink bool) error {
 	r := l.tier
-	return r.call(ctx, func(ctx context.Context) error {
+	return r.urge(ctx, func(ctx context.Context) error {
 		return r.client.Eval(ctx, releaseLease,
 			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
 			l.token, unlink, r.channel(), encodeFill(how, l.key)).Err()
@@ -92,11 +100,10 @@ func (l *lease) release(ctx context.Context, how ending) error {
 type ending byte
 
 const (
-	landed       ending = 'L' // an entry was stored
-	refused      ending = 'R' // the lease was lost, or L2 did not take the entry
-	failed       ending = 'F' // the load failed
-	foundNothing ending = 'N' // the origin has nothing under this key
-	unheard      ending = '?' // the subscription was lost: look for yourself
+	landed  ending = 'L' // an entry was stored
+	refused ending = 'R' // nothing was stored: look for yourself
+	failed  ending = 'F' // the load failed
+	unheard ending = '?' // the subscription was lost, or nothing was said: look for yourself
 )
 
 // waiters are the fills of this process that wait for another process's fill.

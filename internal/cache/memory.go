@@ -17,9 +17,9 @@ type l1Copy struct {
 	until time.Duration // when it leaves L1: when it expires, or before
 }
 
-// copyOverhead is what a copy costs besides its key and body: the structs, the
-// map bucket and the list element, rounded up.
-const copyOverhead = 400
+// copyOverhead is what a copy costs besides its key and body, in bytes: the structs,
+// the map bucket, the list element, and the ids of a few tags, rounded up.
+const copyOverhead = 900
 
 // memory is L1: the most recently used copies, bounded in number and in bytes.
 //
@@ -66,7 +66,7 @@ func (m *memory) keep(c *l1Copy) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.lru.Peek(c.key); ok {
-		if old.snap.seq > c.snap.seq {
+		if old.snap.n > c.snap.n {
 			return
 		}
 		m.lru.Remove(c.key) // through the callback, which Add would skip
@@ -75,7 +75,7 @@ func (m *memory) keep(c *l1Copy) {
 	if m.lru.Add(c.key, c) {
 		m.evictions++
 	}
-	for m.bytes > m.maxBytes {
+	for m.bytes > m.maxBytes && m.lru.Len() > 0 {
 		m.lru.RemoveOldest()
 		m.evictions++
 	}

@@ -12,13 +12,13 @@ func TestBytesInL1AreThoseOfItsCopies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const maxBytes, maxCopy = 1000, 300
 		m := newMemory(8, maxBytes, maxCopy)
-		seq := uint64(0)
+		number := uint64(0)
 		for range rapid.IntRange(1, 100).Draw(t, "stores") {
-			seq++
+			number++
 			m.keep(&l1Copy{
 				key:    fmt.Sprint(rapid.IntRange(0, 12).Draw(t, "key")),
 				size:   rapid.Int64Range(1, 400).Draw(t, "size"),
-				answer: answer{snap: snapshot{seq: seq}},
+				answer: answer{snap: snapshot{n: number}},
 			})
 			entries, bytes, _ := m.usage()
 			var sum int64
@@ -37,10 +37,10 @@ func TestBytesInL1AreThoseOfItsCopies(t *testing.T) {
 
 func TestOlderSnapshotDoesNotReplaceAYoungerOne(t *testing.T) {
 	m := newMemory(8, 1000, 1000)
-	for _, seq := range []uint64{1, 3, 2} {
-		m.keep(&l1Copy{key: "k", size: 1, answer: answer{snap: snapshot{seq: seq}}})
+	for _, number := range []uint64{1, 3, 2} {
+		m.keep(&l1Copy{key: "k", size: 1, answer: answer{snap: snapshot{n: number}}})
 	}
-	if got := m.get([]byte("k")).snap.seq; got != 3 {
+	if got := m.get([]byte("k")).snap.n; got != 3 {
 		t.Errorf("kept the copy of snapshot %d", got)
 	}
 }

@@ -23,7 +23,7 @@ import (
 // Hence these rules:
 //
 //   - A part's tags are among the whole's. Else the whole would not hear of moves
-//     that concern the part.
+//     that concern the part. Nor is it fresh for longer than the whole.
 //   - A part is fresh, or the load fails.
 //   - A part whose snapshot is older than the whole's counts only if it carries
 //     the same ids for its tags. Absent ids equal nothing.
@@ -55,7 +55,7 @@ func (w *whole) context(ctx context.Context) context.Context {
 
 // includes reports whether a part taken under part may go into the whole.
 func (w *whole) includes(part *snapshot) bool {
-	if part.seq > w.snap.seq {
+	if part.n > w.snap.n {
 		return true
 	}
 	if w.snap.ids == nil || part.ids == nil {
@@ -70,8 +70,12 @@ func (w *whole) includes(part *snapshot) bool {
 	return true
 }
 
-// covers returns an error unless the tags of a part are among the whole's.
+// covers returns an error unless a part may belong to the whole at all.
 func (w *whole) covers(part Key, tags []Tag) error {
+	if part.spec.Policy.Fresh > w.key.spec.Policy.Fresh {
+		return fmt.Errorf("cache: %s uses %s, which is fresh for longer: the whole, as old as its part, would often be expired from the start",
+			w.key.spec.head, part.spec.head)
+	}
 	for _, t := range tags {
 		if !slices.Contains(w.snap.tags, t) {
 			return fmt.Errorf("cache: %s uses %s, but does not carry its tag %s", w.key.spec.head, part.spec.head, t)
@@ -114,7 +118,7 @@ func (c *Cache) part(ctx context.Context, o *origin, k Key, copied *l1Copy, in *
 	if a.err == nil && !fits(&a.snap) {
 		// The flight began before the whole. One that begins now is right by
 		// construction.
-		a = c.await(ctx, o, k, tags, true, in.snap.seq)
+		a = c.await(ctx, o, k, tags, true, in.snap.n)
 	}
 	return a
 }

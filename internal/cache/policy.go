@@ -2,7 +2,6 @@ package cache
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
@@ -52,9 +51,9 @@ func (p Policy) l1Age() time.Duration {
 	return min(p.L1, maxL1Age)
 }
 
-// jittered returns Fresh ± 10 %.
-func (p Policy) jittered() time.Duration {
-	return time.Duration(float64(p.Fresh) * (0.9 + 0.2*rand.Float64()))
+// jittered returns Fresh ± 10 %, by a number from [0,1).
+func (p Policy) jittered(random float64) time.Duration {
+	return time.Duration(float64(p.Fresh) * (0.9 + 0.2*random))
 }
 
 func (p Policy) validate() error {
@@ -63,7 +62,7 @@ func (p Policy) validate() error {
 		return fmt.Errorf("policy needs Fresh > 0, has %v", p.Fresh)
 	case p.Stale < 0 || p.OnError < 0 || p.Negative < 0 || p.L1 < 0:
 		return fmt.Errorf("policy has a negative duration: %+v", p)
-	case p.retention() > maxRetention:
+	case p.retention()+p.Fresh/10 > maxRetention: // with the most jitter
 		return fmt.Errorf("policy retains for %v, more than the %v that tags live", p.retention(), maxRetention)
 	}
 	return nil

@@ -7,24 +7,32 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 )
 
-// maxRetention is the longest that an entry may live. Tags live as long, and a
-// little longer, from their last fill or move.
+// A tag must outlive every entry that lies under it: one that is lost reads as
+// revoked, which is safe and costs the entry. A move does not know what lies under
+// its tag, so it renews it for the longest that an entry may live; a store for as
+// long as its entry does. A snapshot keeps a tag only for as long as a fill may take,
+// or asking for pages that do not exist would fill Redis with their tags.
 const (
 	maxRetention = 25 * time.Hour
 	tagLife      = maxRetention + time.Hour
+	snapshotLife = time.Minute
 )
 
 // RedisOptions tunes the client. Zero values are the defaults.
 type RedisOptions struct {
 	Prefix   string        // of every key and channel; default "cf:"
 	Budget   time.Duration // the most that one call may take; default 200 ms
-	PoolSize int           // connections; default 20
+	PoolSize int           // connections for reads, besides a few for moves; default 20
 	Log      *slog.Logger  // default: discard
+
+	// Dial connects to the server. The default dials the URL's address.
+	Dial func(context.Context) (net.Conn, error)
 }
 
 func (o RedisOptions) withDefaults() RedisOptions {
@@ -48,13 +56,16 @@ func (o RedisOptions) withDefaults() RedisOptions {
 // needs two slots. Replicas are never read: they lag, and a fence that lags is
 // none.
 //
-// Every call ends within the budget. A call first waits its turn for a connection,
-// so that a burst of our own does not look like a slow server.
+// A call waits its turn for as long as its caller does, and ends within the budget
+// from then on. Calls that can be done without are not made while the breaker is
+// open.
 type Redis struct {
 	client redis.UniversalClient
 	prefix string
 	budget time.Duration
-	turns  chan struct{}
+	turns  chan struct{} // of reads and leases: those wait in line
+	urgent chan struct{} // of moves, and of fills that end: those must not wait behind them
+	calls  breaker
 	log    *slog.Logger
 }
 
@@ -70,12 +81,18 @@ func NewRedis(url string, o RedisOptions) (*Redis, error) {
 	// dead server for 1.7 s and ignore the context's deadline on a silent one.
 	opts.ContextTimeoutEnabled = true
 	opts.MaxRetries, opts.DialerRetries = -1, 1
-	opts.PoolSize = o.PoolSize
+	opts.PoolSize = o.PoolSize + urgentTurns
+	if o.Dial != nil {
+		opts.Dialer = func(ctx context.Context, _, _ string) (net.Conn, error) { return o.Dial(ctx) }
+	}
 	return newRedis(redis.NewClient(opts), o), nil
 }
 
 func newRedis(client redis.UniversalClient, o RedisOptions) *Redis {
-	return &Redis{client: client, prefix: o.Prefix, budget: o.Budget, turns: make(chan struct{}, o.PoolSize), log: o.Log}
+	return &Redis{
+		client: client, prefix: o.Prefix, budget: o.Budget, log: o.Log,
+		turns: make(chan struct{}, o.PoolSize), urgent: make(chan struct{}, urgentTurns),
+	}
 }
 
 // Close closes the connections. Call it after the Cache is closed.
@@ -97,13 +114,42 @@ func (r *Redis) channel() string          { return r.prefix + "inv" }
 // mint returns an id that was never used before.
 func mint() string { return rand.Text() }
 
-// call runs one round trip: a turn first, the deadline from then on.
+// urgentTurns is how many connections are kept for what others wait for.
+const urgentTurns = 4
+
+// errOpen is the error of a call that was not made, because calls have been failing.
+var errOpen = errors.New("cache: Redis does not answer")
+
+// call makes a call that can be done without: not while the breaker is open.
 func (r *Redis) call(ctx context.Context, do func(context.Context) error) error {
+	if !r.calls.allow() {
+		return errOpen
+	}
+	err := r.attempt(ctx, r.turns, do)
+	r.calls.done(answered(err))
+	return err
+}
+
+// urge makes a call that others wait for, whatever became of the calls before it.
+func (r *Redis) urge(ctx context.Context, do func(context.Context) error) error {
+	return r.attempt(ctx, r.urgent, do)
+}
+
+// answered reports whether the server said anything. An error reply is an answer,
+// and a caller who left says nothing about the server.
+func answered(err error) bool {
+	var reply redis.Error
+	return err == nil || errors.As(err, &reply) || errors.Is(err, context.Canceled)
+}
+
+// attempt runs one round trip: a turn first, the deadline from then on, so that a
+// burst of our own does not look like a slow server.
+func (r *Redis) attempt(ctx context.Context, turns chan struct{}, do func(context.Context) error) error {
 	select {
-	case r.turns <- struct{}{}:
-		defer func() { <-r.turns }()
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Canceled // of our own making, whatever ended ctx
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.budget)
 	defer cancel()
@@ -131,12 +177,12 @@ func (r *reading) state() state {
 // alone, so no two machines' clocks are ever compared.
 func (r *reading) age() time.Duration { return max(0, r.entry.retention-r.left) }
 
-// snapshotTag returns a tag's ids after creating what is missing of them, and
-// renews the tag's life.
+// snapshotTag returns a tag's ids after creating what is missing of them, and sees
+// to it that the tag lives for ARGV[2] milliseconds at least.
 const snapshotTag = `
 redis.call('HSETNX', KEYS[1], 'c', ARGV[1])
 redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return redis.call('HMGET', KEYS[1], 'c', 'r')`
 
 // read looks up an entry and the ids of its tags in one round trip. With create
@@ -145,12 +191,14 @@ func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (
 	var out reading
 	err := r.call(ctx, func(ctx context.Context) error {
 		pipe := r.client.Pipeline()
-		get := pipe.Get(ctx, r.entryKey(key))
+		// In this order: should an entry be stored in between, it looks older than it
+		// is. The other way round, an expired one would look as young as its successor.
 		ttl := pipe.PTTL(ctx, r.entryKey(key))
+		get := pipe.Get(ctx, r.entryKey(key))
 		pairs := make([]*redis.Cmd, len(tags))
 		for i, t := range tags {
 			if create {
-				pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), tagLife.Milliseconds())
+				pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), snapshotLife.Milliseconds())
 			} else {
 				pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
 			}
@@ -177,7 +225,7 @@ func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (
 		}
 		left, err := ttl.Result()
 		if err != nil || left <= 0 {
-			return err // gone between the two commands
+			return err // not there yet at the first of the two commands
 		}
 		e, err := decodeEntry(body)
 		if err != nil {
@@ -211,7 +259,7 @@ func (r *Redis) move(ctx context.Context, m Move) error {
 	if m.Revoke {
 		field = "r"
 	}
-	return r.call(ctx, func(ctx context.Context) error {
+	return r.urge(ctx, func(ctx context.Context) error {
 		pipe := r.client.Pipeline()
 		for _, t := range m.Tags {
 			pipe.Eval(ctx, moveTag, []string{r.tagKey(t)},

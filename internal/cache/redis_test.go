@@ -35,7 +35,13 @@ func join(t *testing.T, url, prefix string, policy Policy, load func(context.Con
 	subscribed := make(chan struct{})
 	var once sync.Once
 	m.spawn(func(ctx context.Context) {
-		tier.listen(ctx, func(message string) { m.heed(message); m.heard <- message }, func() {
+		tier.listen(ctx, func(message string) {
+			m.heed(message)
+			select {
+			case m.heard <- message:
+			case <-ctx.Done():
+			}
+		}, m.cutOff, func() {
 			m.deafen()
 			once.Do(func() { close(subscribed) })
 		})
@@ -131,13 +137,13 @@ func TestFillWithoutItsLeaseStoresNothingOnRealRedis(t *testing.T) {
 	}
 	e := &entry{retention: time.Minute, fresh: time.Minute, ids: []ids{{"c", "r"}}, body: []byte("v")}
 	other := &lease{tier: p.l2, key: "k", token: mint()}
-	if stored, err := other.store(ctx, e, time.Minute); stored || err != nil {
+	if stored, err := other.store(ctx, e, nil, time.Now().Add(time.Minute)); stored || err != nil {
 		t.Errorf("stored without the lease: %v, %v", stored, err)
 	}
-	if err := other.release(ctx, failed); err != nil {
+	if err := other.release(ctx, failed, false); err != nil {
 		t.Error(err)
 	}
-	if stored, err := l.store(ctx, e, time.Minute); !stored || err != nil {
+	if stored, err := l.store(ctx, e, []Tag{"t"}, time.Now().Add(time.Minute)); !stored || err != nil {
 		t.Errorf("refused with the lease: %v, %v", stored, err)
 	}
 	r, err := p.l2.read(ctx, "k", []Tag{"t"}, false)

@@ -105,7 +105,7 @@ func (o Outcome) String() string {
 type Result[T any] struct {
 	Value   T
 	Outcome Outcome
-	Fresh   time.Duration // for how long the value will still be fresh; zero when it is not
+	TTL     time.Duration // for how long the value will still be fresh; zero when it is not
 }
 
 // GetOrSet returns the value under the key with the given values, one for each
@@ -131,6 +131,9 @@ func (s *Source[T]) Fetch(ctx context.Context, values ...string) (Result[T], err
 	copied := c.l1.get(text)
 	if now := c.now(); in == nil && copied != nil && c.valid(copied, now) {
 		o.stats.hitL1.Add(1)
+		if copied.early(now, c.o.Rand) {
+			c.refresh(o, o.spec.key(copied.key, values), copied.snap.tags)
+		}
 		return result[T](&copied.answer, HitL1, copied.expires-now)
 	}
 	a := c.fetch(ctx, o, o.spec.key(string(text), values), copied, in)
@@ -143,7 +146,7 @@ func result[T any](a *answer, how Outcome, left time.Duration) (Result[T], error
 	}
 	r := Result[T]{Value: a.value.(T), Outcome: how}
 	if how != Stale {
-		r.Fresh = max(0, left)
+		r.TTL = max(0, left)
 	}
 	return r, nil
 }

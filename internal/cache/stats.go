@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -13,6 +14,11 @@ type Stats struct {
 	MovesRevoked uint64 // tags moved as revoked by this process
 	MovesFailed  uint64 // moves that did not reach L2
 	FloorsRaised uint64 // times that everything taken before stopped counting
+	TrustLost    uint64 // reasons that were found to distrust L2
+
+	L2Distrusted bool // L2 is not read until a drain has ended
+	L2Open       bool // the breaker before L2 is open
+	OriginOpen   bool // the breaker before the origin is open
 
 	L1Entries   int
 	L1Bytes     int64
@@ -60,6 +66,13 @@ func (s *keyStats) count(a answer, joined bool) {
 	}
 }
 
+// softened counts a read of L2 that was taken for a miss, unless there is no L2.
+func (s *keyStats) softened(err error) {
+	if !errors.Is(err, errNoL2) {
+		s.l2Errors.Add(1)
+	}
+}
+
 // stats are the counters of the whole cache.
 type stats struct {
 	changed, revoked, failed atomic.Uint64
@@ -85,6 +98,8 @@ func (c *Cache) Stats() Stats {
 		MovesFailed:  c.stats.failed.Load(),
 		FloorsRaised: c.heard.raised.Load(),
 	}
+	s.TrustLost, s.L2Distrusted = c.trust.report()
+	s.L2Open, s.OriginOpen = c.l2 != nil && c.l2.calls.open(), c.origins.open()
 	s.L1Entries, s.L1Bytes, s.L1Evictions = c.l1.usage()
 	c.mu.Lock()
 	defer c.mu.Unlock()

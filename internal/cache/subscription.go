@@ -14,20 +14,24 @@ func encodeMoved(t Tag) string               { return string(movedMessage) + str
 func encodeFill(how ending, k string) string { return string(how) + k }
 
 // listen keeps the process subscribed until ctx ends. It calls message for each
-// message, and lost whenever messages may have been missed: when the subscription
-// breaks, and when it stands again.
+// message, lost when the subscription breaks, and missed when it stands (again) and
+// whatever was published until then was not heard.
 //
 // It runs the receive loop itself. The library's channel shows only that a
 // subscription came back, up to eight seconds after it went.
-func (r *Redis) listen(ctx context.Context, message func(string), lost func()) {
+func (r *Redis) listen(ctx context.Context, message func(string), lost, missed func()) {
 	const quiet = 3 * time.Second // without a message for so long, ask whether the server lives
 	backoff := time.Duration(0)
 	for ctx.Err() == nil {
-		sub := r.client.Subscribe(ctx, r.channel())
+		sub := r.client.Subscribe(ctx)                                // to nothing yet, so that it can be closed while it connects
 		unblock := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive heeds deadlines only
-		pinged := false
-		for ctx.Err() == nil {
-			m, err := sub.ReceiveTimeout(ctx, quiet)
+		stood, pinged := false, false
+		connect, cancel := context.WithTimeout(ctx, time.Second)
+		err := sub.Subscribe(connect, r.channel())
+		cancel()
+		for err == nil && ctx.Err() == nil {
+			var m any
+			m, err = sub.ReceiveTimeout(ctx, quiet)
 			if err != nil && isTimeout(err) && !pinged {
 				pinged = true
 				err = sub.Ping(ctx)
@@ -41,14 +45,17 @@ func (r *Redis) listen(ctx context.Context, message func(string), lost func()) {
 			pinged, backoff = false, 0
 			switch m := m.(type) {
 			case *redis.Subscription:
-				lost() // what was published until now was not heard
+				stood = true
+				missed()
 			case *redis.Message:
 				message(m.Payload)
 			}
 		}
 		unblock()
 		_ = sub.Close() // it failed already, or the process is closing
-		lost()
+		if stood {
+			lost()
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(backoff):
@@ -73,6 +80,14 @@ func (c *Cache) heed(message string) {
 	default:
 		c.waiters.tell(name, ending(kind))
 	}
+}
+
+// cutOff is what the process does when its subscription breaks. What broke it may
+// have cost Redis its last writes as well, so L2 is distrusted until the moves of
+// the last seconds have been repeated.
+func (c *Cache) cutOff() {
+	c.trust.lose()
+	c.deafen()
 }
 
 // deafen is what the process does when it may have missed messages.

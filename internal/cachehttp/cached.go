@@ -31,14 +31,12 @@ func New(e *echo.Echo, c *cache.Cache) *Cached { return &Cached{echo: e, cache: 
 // returns an error, which goes to the callers and is not stored. It panics when r
 // does not fit path or is declared twice: mistakes in the program, found at start.
 func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
-	if err := r.checkPath(path); err != nil {
-		panic(err)
-	}
 	m := &mounted{
 		route:        r,
 		handler:      h,
 		echo:         c.echo,
-		cacheControl: header(r.cacheControl()),
+		cacheControl: header(r.cacheControl(false)),
+		staleControl: header(r.cacheControl(true)),
 		vary:         header(r.vary()),
 	}
 	for d := identity.Dimensions(1); d != 0; d <<= 1 {
@@ -49,6 +47,9 @@ func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 	m.source = cache.NewSource(c.cache, r.spec(), codec{}, m.load)
 	m.path = g.GET(path, m.serve).Path
 	g.HEAD(path, m.serve)
+	if err := r.checkPath(m.path); err != nil {
+		panic(err)
+	}
 }
 
 // mounted is a route at its place.
@@ -60,7 +61,7 @@ type mounted struct {
 	path     string // with its prefix: "/api/posts/:id"
 	source   *cache.Source[*response]
 
-	cacheControl, vary []string
+	cacheControl, staleControl, vary []string
 }
 
 // serve answers a request: its key, the cache, the answer's headers, the body.
@@ -162,6 +163,9 @@ func (m *mounted) write(c echo.Context, r *response, how cache.Outcome) error {
 	req, w := c.Request(), c.Response()
 	h := w.Header()
 	h["Cache-Control"] = m.cacheControl
+	if how == cache.Stale {
+		h["Cache-Control"] = m.staleControl
+	}
 	h["Etag"] = r.etagHeader
 	h["Vary"] = m.vary
 	h[HeaderCache] = outcomes[how]

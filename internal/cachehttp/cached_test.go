@@ -218,7 +218,7 @@ func TestNoneMatch(t *testing.T) {
 
 func TestErrorsAreNotStored(t *testing.T) {
 	fail := true
-	s := newSite(t, things, cache.Options{}, func(c echo.Context) error {
+	s := newSite(t, things, cache.Options{Answer: func(error) bool { return true }}, func(c echo.Context) error {
 		if fail {
 			return problem.NotFound("thing")
 		}
@@ -242,7 +242,8 @@ func TestHandlerThatAnswersWhatIsNotKeptIsToldSo(t *testing.T) {
 			c.Response().Header().Set("Set-Cookie", "a=b")
 			return c.JSON(http.StatusOK, 1)
 		},
-		"nothing": func(echo.Context) error { return nil },
+		"nothing":         func(echo.Context) error { return nil },
+		"no content type": func(c echo.Context) error { _, err := c.Response().Write([]byte("x")); return err },
 	} {
 		s := newSite(t, things, cache.Options{}, h)
 		if s.get(http.MethodGet, "/api/things/1", ada); s.err == nil {
@@ -298,5 +299,18 @@ func TestRouteThatDoesNotFitItsPathIsRefused(t *testing.T) {
 	c := cache.New(nil, cache.Options{})
 	defer c.Close()
 	e := echo.New()
-	New(e, c).GET(e.Group(""), "/things/:name", things, describe)
+	New(e, c).GET(e.Group("/:group"), "/things/:id", things, describe)
+}
+
+func TestStaleAnswerIsNotFreshInTheBrowser(t *testing.T) {
+	// Without L2 nothing is served stale, so the headers are asked for directly.
+	m := &mounted{staleControl: header(things.cacheControl(true)), vary: header(things.vary())}
+	rec := httptest.NewRecorder()
+	c := echo.New().NewContext(httptest.NewRequest(http.MethodGet, "/", nil), rec)
+	if err := m.write(c, newResponse("application/json", `"e"`, []byte("{}")), cache.Stale); err != nil {
+		t.Fatal(err)
+	}
+	if got := rec.Header().Get("Cache-Control"); got != "private, max-age=0" || rec.Header().Get(HeaderCache) != "STALE" {
+		t.Errorf("Cache-Control %q, X-Cache %q", got, rec.Header().Get(HeaderCache))
+	}
 }

@@ -66,8 +66,11 @@ func (r *recorder) response() (*response, error) {
 			return nil, fmt.Errorf("cachehttp: a cached handler's %s would be lost: only Content-Type is kept", name)
 		}
 	}
-	body := r.body.Bytes()
-	return newResponse(r.header.Get(echo.HeaderContentType), etagOf(body), body), nil
+	contentType, body := r.header.Get(echo.HeaderContentType), r.body.Bytes()
+	if contentType == "" {
+		return nil, errors.New("cachehttp: a cached handler says what its bytes are; it set no Content-Type")
+	}
+	return newResponse(contentType, etagOf(body), body), nil
 }
 
 // codec keeps a response in L2: the two short strings behind their lengths, then

@@ -39,7 +39,9 @@ type Route struct {
 
 // UserTag is the tag of everything that was made for one user. Every page with a
 // user dimension carries it.
-func UserTag(u identity.UserID) cache.Tag { return cache.Tag("user:" + u.String()) }
+func UserTag(u identity.UserID) cache.Tag { return userTag(u.String()) }
+
+func userTag(value string) cache.Tag { return cache.Tag("user:" + value) }
 
 // spec compiles the route to the key that the cache knows.
 func (r Route) spec() cache.Spec {
@@ -65,7 +67,7 @@ func (r Route) tags() func(cache.Key) []cache.Tag {
 		if r.Tags != nil {
 			tags = append(tags, r.Tags(k)...)
 		}
-		return append(tags, cache.Tag("user:"+k.Get(dim)))
+		return append(tags, userTag(k.Get(dim)))
 	}
 }
 
@@ -75,11 +77,15 @@ func (r Route) tags() func(cache.Key) []cache.Tag {
 const browserAge = 15 * time.Second
 
 // cacheControl is what browsers and proxies may do with an answer. What was made
-// for one user is private to their browser.
-func (r Route) cacheControl() string {
+// for one user is private to their browser. What is stale here already is not fresh
+// anywhere else.
+func (r Route) cacheControl(stale bool) string {
 	who := "public"
 	if r.Identity&identity.User != 0 {
 		who = "private"
+	}
+	if stale {
+		return who + ", max-age=0"
 	}
 	b := fmt.Appendf(nil, "%s, max-age=%d", who, seconds(min(r.Policy.Fresh/2, browserAge)))
 	if r.Policy.Stale > 0 {

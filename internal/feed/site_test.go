@@ -39,7 +39,7 @@ func newSite(t *testing.T) *site {
 	}
 	t.Cleanup(func() { _ = l2.Close() })
 	s.cache = cache.New(l2, cache.Options{
-		NotFound: func(err error) bool { return status(err) == http.StatusNotFound },
+		Answer: func(err error) bool { return status(err) < http.StatusInternalServerError },
 	})
 	t.Cleanup(s.cache.Close)
 	w.bus.Subscribe("cache", func(ctx context.Context, event any) error {

@@ -53,7 +53,7 @@ func newShop(t *testing.T) *shop {
 	log := testenv.Log(t)
 	bus := events.NewBus(log)
 	s := &shop{t: t, pool: pool, echo: echo.New(), Store: NewStore(pool, events.NewOutbox(pool, bus, Events, log))}
-	c := cache.New(nil, cache.Options{NotFound: func(err error) bool { return status(err) == http.StatusNotFound }})
+	c := cache.New(nil, cache.Options{Answer: func(err error) bool { return status(err) < http.StatusInternalServerError }})
 	t.Cleanup(c.Close)
 	bus.Subscribe("cache", func(ctx context.Context, event any) error {
 		s.mu.Lock()

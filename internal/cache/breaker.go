@@ -1,0 +1,61 @@
+package cache
+
+import (
+	"sync"
+	"time"
+)
+
+// A breaker keeps calls from what does not answer. It opens at a number of failures
+// in a row (one, where spare is zero). From then on the nth failure keeps everybody
+// back for min(n × 200 ms, 5 s); then one call is let through as a probe, and its
+// success closes the breaker. The schedule is linear and short because trying early
+// costs one call.
+type breaker struct {
+	spare int // failures in a row that do not open it yet
+
+	mu       sync.Mutex
+	failures int
+	until    time.Time
+	probing  bool
+}
+
+const (
+	breakerStep = 200 * time.Millisecond
+	breakerMost = 5 * time.Second
+)
+
+// allow reports whether a call may be made. Who is allowed calls done.
+func (b *breaker) allow() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.failures <= b.spare:
+		return true
+	case b.probing || time.Now().Before(b.until):
+		return false
+	}
+	b.probing = true
+	return true
+}
+
+// done notes how a call ended. Calls that were under way when the breaker opened
+// count as one failure with the one that opened it.
+func (b *breaker) done(ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case ok:
+		b.failures, b.probing = 0, false
+	case b.failures <= b.spare || b.probing:
+		b.failures++
+		b.probing = false
+		b.until = time.Now().Add(min(time.Duration(b.failures-b.spare)*breakerStep, breakerMost))
+	}
+}
+
+// open reports whether calls are being kept back.
+func (b *breaker) open() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > b.spare
+}

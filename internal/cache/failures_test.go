@@ -1,0 +1,86 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// Rule 13: a failure is everybody's.
+func TestFailedKeyIsNotTriedAgainForASecond(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		f.origin.fail("a", errBroken)
+		for range 10 {
+			if _, err := p.row.GetOrSet(t.Context(), "a"); !errors.Is(err, errBroken) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		equal(t, "loads", f.origin.count(), 1)
+		f.origin.fail("a", nil)
+		time.Sleep(time.Second)
+		got, _ := p.read("a")
+		equal(t, "a second later", got, "v")
+	})
+}
+
+func TestCopyStandsInAtOnceWhileTheKeyIsKnownToFail(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		f.write(p, "a", "newer", Changed)
+		f.origin.fail("a", errBroken)
+		for range 10 {
+			got, how := p.read("a")
+			equal(t, "the read", got, "v")
+			equal(t, "its outcome", how, Stale)
+		}
+		equal(t, "loads: one that succeeded, one that failed", f.origin.count(), 2)
+	})
+}
+
+func TestOriginThatKeepsFailingIsLeftAlone(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("kept", "v")
+		p.read("kept")
+		f.write(p, "kept", "newer", Changed)
+		for i := range 20 {
+			name := fmt.Sprint("n", i)
+			f.origin.fail(name, errBroken)
+			if _, err := p.row.GetOrSet(t.Context(), name); err == nil {
+				t.Fatal("the origin is broken")
+			}
+		}
+		equal(t, "loads of twenty keys, and the first one", f.origin.count(), 6)
+		got, how := p.read("kept")
+		equal(t, "what has a copy", got, "v")
+		equal(t, "its outcome", how, Stale)
+
+		time.Sleep(breakerStep)
+		r, err := p.whole.Fetch(t.Context(), "kept", "42") // the probe has a part
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the probe", r.Value, "newer+")
+		got, _ = p.read("n19-other")
+		equal(t, "after the probe", got, "")
+	})
+}
+
+func TestAnswersThatAreErrorsDoNotCountAgainstTheOrigin(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		for i := range 20 {
+			name := fmt.Sprint("n", i)
+			f.origin.fail(name, errNothing)
+			if _, err := p.row.GetOrSet(t.Context(), name); !errors.Is(err, errNothing) {
+				t.Fatalf("got %v", err)
+			}
+		}
+		equal(t, "loads", f.origin.count(), 20)
+	})
+}

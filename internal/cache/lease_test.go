@@ -1,0 +1,134 @@
+package cache
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Rule 4, the lease: one load in the fleet, and its end is told.
+func TestOneLoadServesTheFleet(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		var reads []func() (Result[string], error)
+		for range 3 {
+			p := f.process()
+			for range 50 {
+				reads = append(reads, later(p.row, "a"))
+			}
+		}
+		began := time.Now()
+		atLoad.release()
+		for _, read := range reads {
+			r, err := read()
+			if err != nil || r.Value != "v" {
+				t.Fatalf("got %q, %v", r.Value, err)
+			}
+		}
+		equal(t, "loads", f.origin.count(), 1)
+		equal(t, "time from the end of the load to the last answer: told, not polled", time.Since(began), 0)
+	})
+}
+
+func TestFillThatLostItsLeaseStoresNothing(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		reader := later(p.row, "a")
+		if err := f.redis.Set("cf:l:{row/1|name=a}", "somebody else's"); err != nil {
+			t.Fatal(err)
+		}
+		atLoad.release()
+		if r, err := reader(); err != nil || r.Value != "v" {
+			t.Fatalf("got %q, %v", r.Value, err)
+		}
+		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
+		token, _ := f.redis.Get("cf:l:{row/1|name=a}")
+		equal(t, "the other's lease", token, "somebody else's")
+	})
+}
+
+func TestWaitersElsewhereAreToldOfAFailedLoad(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.fail("a", errBroken)
+		atLoad := f.origin.hold("a")
+		first := later(p.row, "a")
+		second := later(other.row, "a")
+		began := time.Now()
+		atLoad.release()
+		if _, err := first(); !errors.Is(err, errBroken) {
+			t.Errorf("the filling process: %v", err)
+		}
+		if _, err := second(); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("the waiting process: %v", err)
+		}
+		equal(t, "loads", f.origin.count(), 1)
+		equal(t, "time until the waiter knew", time.Since(began), 0)
+	})
+}
+
+func TestWordThatComesBetweenTheLeaseRefusedAndTheWaitIsNotLost(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		first := later(p.row, "a")
+		atRefusal := other.gate.holdAfter("cf:l:{row/1|name=a}")
+		second := later(other.row, "a")
+		atLoad.release()
+		first()
+		synctest.Wait() // the word is out
+		began := time.Now()
+		atRefusal.release()
+		second()
+		equal(t, "time until the waiter knew", time.Since(began), 0)
+	})
+}
+
+func TestFillerReadsL2AgainUnderItsLease(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
+		reader := later(p.row, "a") // has seen the miss, and does not go on yet
+		other.read("a")             // fills
+		atMiss.release()
+		if r, err := reader(); err != nil || r.Value != "v" {
+			t.Fatalf("got %q, %v", r.Value, err)
+		}
+		equal(t, "loads", f.origin.count(), 1)
+	})
+}
+
+func TestDeadHolderKeepsTheKeyNoLongerThanItsLease(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		f.redis.Set("cf:l:{row/1|name=a}", "of a process that died")
+		f.redis.SetTTL("cf:l:{row/1|name=a}", 2*time.Second)
+		began := time.Now()
+		got, _ := p.read("a")
+		equal(t, "the read", got, "v")
+		if waited := time.Since(began); waited < 2*time.Second || waited > 2*time.Second+2*pollLease {
+			t.Errorf("waited %v for a lease of 2 s", waited)
+		}
+		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), true)
+	})
+}
+
+func TestWhoGivesUpWaitingLoadsWithoutStoring(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		f.redis.Set("cf:l:{row/1|name=a}", "of a process that renews it for ever")
+		began := time.Now()
+		got, _ := p.read("a")
+		equal(t, "the read", got, "v")
+		equal(t, "its patience", time.Since(began), leaseLife)
+		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
+	})
+}

@@ -1,0 +1,125 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+)
+
+// look reads L2 for a key: first the process's half of the snapshot, then whether L2
+// is trusted, then the entry and the ids. The order is the proof; see trust.go.
+func (c *Cache) look(ctx context.Context, k Key, tags []Tag, create bool) (snapshot, reading, error) {
+	snap := c.watch(tags)
+	if !c.trust.holds() {
+		return snap, reading{}, errDistrusted
+	}
+	r, err := c.l2.read(ctx, k.text, tags, create)
+	snap.ids = r.ids
+	return snap, r, err
+}
+
+// resolve answers a read past L1: from L2 if the policy allows, else by a fill.
+func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part bool) answer {
+	snap, policy := *f.snap.Load(), o.spec.Policy
+	var r reading
+	err := errNoL2
+	if c.l2 != nil {
+		snap, r, err = c.look(ctx, k, snap.tags, false)
+	}
+	if err == nil {
+		if a, ok := c.freshIn(o, k, snap, r); ok {
+			if a.early(c.now(), c.o.Rand) {
+				c.refresh(o, k, snap.tags)
+			}
+			return a
+		}
+		if !part && r.entry != nil && r.state() == expired && r.age() < r.entry.fresh+policy.Stale {
+			if a, ok := c.answerFrom(o, k, snap, r); ok {
+				c.refresh(o, k, snap.tags)
+				return a
+			}
+		}
+	}
+	a := c.obtain(ctx, f, o, k, snap, err, part)
+	if c.fault(a.err) && !part && c.l2 != nil {
+		return c.standIn(ctx, o, k, snap.tags, a)
+	}
+	return a
+}
+
+// obtain loads, or waits for who does, unless that has just failed: for this key, or
+// for so many that the origin is taken to be away. Who asks a broken origin again
+// and again only keeps it broken, and waits longer for the copy that stands in.
+//
+// Parts pass the origin's breaker by. They are loaded because their whole was let
+// through, and may be needed for it to succeed as the probe.
+func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap snapshot, l2 error, part bool) (a answer) {
+	if err := c.failed.recent(k.text, c.now()); err != nil {
+		return answer{err: err, snap: snap}
+	}
+	if !part && !c.origins.allow() {
+		return answer{err: fmt.Errorf("%w: the origin has been failing", ErrUnavailable), snap: snap}
+	}
+	if l2 == nil {
+		a = c.lead(ctx, f, o, k, snap)
+	} else {
+		o.stats.softened(l2)
+		a = c.fill(ctx, o, k, snap, nil) // L2 is soft: failing to read it is a miss
+	}
+	if c.fault(a.err) {
+		c.failed.note(k.text, a.err, c.now())
+	}
+	if !part {
+		c.origins.done(!c.fault(a.err))
+	}
+	return a
+}
+
+// fault reports whether a load's error means that the origin is in trouble.
+func (c *Cache) fault(err error) bool { return err != nil && !c.o.Answer(err) }
+
+// standIn answers with an expired or changed copy when the load has failed. L2 is
+// read again: what was usable before the load may have been revoked while it ran, or
+// filled anew by somebody luckier.
+func (c *Cache) standIn(ctx context.Context, o *origin, k Key, tags []Tag, failure answer) answer {
+	snap, r, err := c.look(ctx, k, tags, false)
+	if err != nil {
+		return failure
+	}
+	if a, ok := c.freshIn(o, k, snap, r); ok {
+		return a
+	}
+	if r.entry == nil || r.state() == revoked || r.age() >= r.entry.fresh+o.spec.Policy.OnError {
+		return failure
+	}
+	old, ok := c.answerFrom(o, k, snap, r)
+	if !ok {
+		return failure
+	}
+	c.o.Log.Warn("cache: load failed, serving a stale copy", "key", k.text, "error", failure.err)
+	return old
+}
+
+// answerFrom makes an answer of an entry: stale, until it is known to be fresh.
+func (c *Cache) answerFrom(o *origin, k Key, snap snapshot, r reading) (answer, bool) {
+	v, err := o.decode(r.entry.body)
+	if err != nil {
+		c.o.Log.Warn("cache: entry does not decode and is a miss", "key", k.text, "error", err)
+		return answer{}, false
+	}
+	filled := snap.taken - r.age()
+	return answer{value: v, outcome: Stale, snap: snap, filled: filled, expires: filled + r.entry.fresh, cost: r.entry.cost}, true
+}
+
+// freshIn makes an answer of what was read from L2 if it is fresh, and keeps it in
+// L1.
+func (c *Cache) freshIn(o *origin, k Key, snap snapshot, r reading) (answer, bool) {
+	if r.entry == nil || r.state() != fresh {
+		return answer{}, false
+	}
+	a, ok := c.answerFrom(o, k, snap, r)
+	if ok {
+		a.outcome = HitL2
+		c.keep(o, k, a, len(r.entry.body))
+	}
+	return a, ok
+}

@@ -1,0 +1,317 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What a process does to others, and to itself, when something ends in the wrong
+// moment.
+
+func TestClosedProcessGivesItsLeasesBack(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		f.origin.hold("a") // ends with its context
+		later(p.row, "a")
+		second := later(other.row, "a")
+		began := time.Now()
+		p.Close()
+		if r, err := second(); err != nil || r.Value != "v" {
+			t.Errorf("the process that goes on got %q, %v", r.Value, err)
+		}
+		equal(t, "its wait", time.Since(began), 0)
+	})
+}
+
+// On a real socket: the library holds a mutex while it connects, which no bubble
+// can wait for.
+func TestCloseDoesNotWaitForASilentServer(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	tier, err := NewRedis("redis://"+listener.Addr().String()+"/0", RedisOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tier.Close()
+	c := New(tier, Options{})
+	conn, err := listener.Accept() // it has connected, and will not be answered
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	closed := make(chan struct{})
+	go func() { c.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(2 * time.Second):
+		t.Error("Close is still waiting after 2 s")
+		<-closed
+	}
+}
+
+// answeredLate lets the first command of a name reach the server, and its answer
+// come after the deadline.
+type answeredLate struct {
+	once sync.Once
+	name string
+}
+
+func (h *answeredLate) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *answeredLate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *answeredLate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == h.name {
+			h.once.Do(func() {
+				<-ctx.Done()
+				err = ctx.Err()
+				cmd.SetErr(err)
+			})
+		}
+		return err
+	}
+}
+
+func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		p.l2.client.AddHook(&answeredLate{name: "set"})
+		p.read("a")
+		synctest.Wait()
+		began := time.Now()
+		got, _ := other.read("a")
+		equal(t, "another process's read", got, "v")
+		equal(t, "its wait for a lease that nobody holds", time.Since(began), 0)
+	})
+}
+
+// slow makes every call take a while, within the budget.
+type slow struct{ by time.Duration }
+
+func (h slow) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		time.Sleep(h.by)
+		return next(ctx, cmd)
+	}
+}
+
+func (h slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		time.Sleep(h.by)
+		return next(ctx, cmds)
+	}
+}
+
+func TestMoveDoesNotWaitBehindReads(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.l2.client.AddHook(slow{50 * time.Millisecond})
+		var reads sync.WaitGroup
+		for i := range 200 {
+			reads.Go(func() { p.row.GetOrSet(context.Background(), fmt.Sprint(i)) })
+		}
+		synctest.Wait() // they queue for their turns
+		began := time.Now()
+		if err := p.Move(t.Context(), Changed("x")); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 150*time.Millisecond { // with two of them to greet the server
+			t.Errorf("the move took %v of calls that take 50 ms", took)
+		}
+		reads.Wait()
+	})
+}
+
+// betweenCommands runs something on the wire in front of a command of a pipeline.
+type betweenCommands struct {
+	net.Conn
+	command string
+	do      *func()
+}
+
+func (c betweenCommands) Write(b []byte) (int, error) {
+	at := strings.Index(string(b), "\r\n$4\r\n"+c.command)
+	if *c.do == nil || at < 0 {
+		return c.Conn.Write(b)
+	}
+	do := *c.do
+	*c.do = nil
+	at = strings.LastIndexByte(string(b[:at]), '*')
+	before, err := c.Conn.Write(b[:at])
+	if err != nil {
+		return before, err
+	}
+	do()
+	after, err := c.Conn.Write(b[at:])
+	return before + after, err
+}
+
+func TestExpiredEntryIsNotAsYoungAsItsSuccessor(t *testing.T) {
+	for _, command := range []string{"pttl", "\r\nget"} {
+		t.Run(strings.TrimSpace(command), func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				var do func()
+				dial := func(context.Context, string, string) (net.Conn, error) {
+					conn, err := f.redis.Dial()
+					return betweenCommands{conn, strings.TrimSpace(command), &do}, err
+				}
+				client := redis.NewClient(&redis.Options{
+					Addr: "127.0.0.1:1", Dialer: dial, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
+				})
+				p, other := f.start(newRedis(client, RedisOptions{}.withDefaults())), f.process()
+				t.Cleanup(func() { p.Close(); p.l2.Close() })
+				f.origin.set("a", "old")
+				other.read("a")
+				f.origin.set("a", "new")     // nobody moves: time is all there is
+				time.Sleep(40 * time.Second) // expired
+				do = func() { other.read("a"); synctest.Wait() }
+				got, how := p.read("a")
+				if got == "old" && how != Stale {
+					t.Errorf("a copy that has expired passed as %v", how)
+				}
+			})
+		})
+	}
+}
+
+func TestReadsOfNothingFillNeitherTier(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("hot", "v")
+		p.read("hot")
+		p.o.Answer = func(error) bool { return true }
+		for i := range 200 {
+			name := fmt.Sprint("nothing", i)
+			f.origin.fail(name, errNothing)
+			if _, err := p.row.GetOrSet(t.Context(), name); !errors.Is(err, errNothing) {
+				t.Fatal(err)
+			}
+		}
+		entries, _, _ := p.l1.usage()
+		equal(t, "copies in L1", entries, 1)
+		time.Sleep(2 * time.Minute)
+		left := 0
+		for _, key := range f.redis.Keys() {
+			if strings.HasPrefix(key, "cf:t:row:nothing") {
+				left++
+			}
+		}
+		equal(t, "tags of nothing in Redis", left, 0)
+		equal(t, "the tag of an entry is there", f.redis.Exists("cf:t:row:hot"), true)
+	})
+}
+
+func TestTagLivesAsLongAsItsEntry(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		entry, tag := f.redis.TTL("cf:e:{row/1|name=a}"), f.redis.TTL("cf:t:row:a")
+		if tag <= entry {
+			t.Errorf("the entry lives for %v, its tag for %v", entry, tag)
+		}
+		f.write(p, "a", "w", Changed)
+		if got := f.redis.TTL("cf:t:row:a"); got != tagLife {
+			t.Errorf("after a move the tag lives for %v", got)
+		}
+		p.read("a")
+		if got := f.redis.TTL("cf:t:row:a"); got != tagLife {
+			t.Errorf("a store shortened the tag's life to %v", got)
+		}
+	})
+}
+
+func TestLoadThatEndsItsGoroutineIsAnError(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		exit := NewSource(p.Cache, rowSpec("exit"), JSON[string]{}, func(context.Context, Key) (string, error) {
+			runtime.Goexit()
+			return "", nil
+		})
+		if _, err := exit.GetOrSet(t.Context(), "a"); !errors.Is(err, errEnded) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestUsableCopyStandsInAlsoWhenTheFirstReadOfL2Failed(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		f.write(p, "a", "w", Changed)
+		f.origin.fail("a", errBroken)
+		atLoad := f.origin.hold("a")
+		f.redis.SetError("LOADING")
+		reader := later(p.row, "a")
+		f.redis.SetError("")
+		atLoad.release()
+		if r, err := reader(); err != nil || r.Outcome != Stale {
+			t.Errorf("got %q, %v, %v", r.Value, r.Outcome, err)
+		}
+	})
+}
+
+func TestCopyFilledMeanwhileByAnotherIsNoStandIn(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		reader := later(p.row, "a")
+		f.redis.Del("cf:l:{row/1|name=a}") // lost
+		other.read("a")
+		f.origin.fail("a", errBroken)
+		atLoad.release()
+		r, err := reader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the outcome", r.Outcome, HitL2)
+	})
+}
+
+func TestAbsentRedisDoesNotEmptyL1AgainAndAgain(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.redis.SetError("away")
+		time.Sleep(10 * time.Second) // the subscription breaks
+		before := p.Stats().FloorsRaised
+		time.Sleep(time.Minute)
+		equal(t, "floors raised while there was nothing to lose", p.Stats().FloorsRaised, before)
+	})
+}
+
+func TestPartThatIsFreshForLongerThanItsWholeIsRefused(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		spec := wholeSpec("brief")
+		spec.Policy.Fresh = 10 * time.Second
+		whole := NewSource(p.Cache, spec, JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
+			return p.row.GetOrSet(ctx, k.Get("name"))
+		})
+		if _, err := whole.GetOrSet(t.Context(), "a", "42"); err == nil || !strings.Contains(err.Error(), "fresh for longer") {
+			t.Errorf("got %v", err)
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package cache
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Rule 6: L2 is read only while everything that could be missing there has landed.
+
+func TestFailedMoveKeepsItsProcessFromReadingL2(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		other.read("a")
+		f.origin.set("a", "new")
+		f.redis.SetError("OOM")
+		if err := p.Move(t.Context(), Changed(rowTag("a"))); err == nil {
+			t.Fatal("the move was to fail")
+		}
+		f.redis.SetError("")
+		got, how := p.read("a")
+		equal(t, "the author's read", got, "new")
+		equal(t, "its outcome", how, Miss)
+
+		if !p.drain("a") {
+			t.Fatal("a drain that delivered everything wins trust back")
+		}
+		got, _ = other.read("a")
+		equal(t, "another process's read after the drain", got, "new")
+		_, how = p.read("a")
+		equal(t, "the author's process reads L2 again", how, HitL2)
+	})
+}
+
+// Interleaving 6 and 7: a reader that passed before the failure keeps nothing.
+func TestReaderBetweenAFailingMoveAndItsAnswerKeepsNothing(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		other.read("a")
+		atRead := p.gate.holdAfter("cf:e:{row/1|name=a}")
+		reader := later(p.row, "a") // saw L2 trusted, has read the old entry
+		f.origin.set("a", "new")
+		f.redis.SetError("OOM")
+		p.Move(t.Context(), Changed(rowTag("a")))
+		f.redis.SetError("")
+		atRead.release()
+		reader()
+		got, _ := p.read("a")
+		equal(t, "the author's read", got, "new")
+	})
+}
+
+// Interleaving 8: a drain that began before the failure ends no distrust.
+func TestDrainFromBeforeTheFailureDoesNotEndDistrust(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		other.read("a")
+		p.Distrust() // for another reason
+		_, end, needed := p.BeginDrain()
+		if !needed {
+			t.Fatal("a drain is needed")
+		}
+		f.origin.set("a", "new")
+		f.redis.SetError("OOM")
+		p.Move(t.Context(), Changed(rowTag("a")))
+		f.redis.SetError("")
+		end()
+		got, _ := p.read("a")
+		equal(t, "the author's read", got, "new")
+		if _, _, needed := p.BeginDrain(); !needed {
+			t.Error("the drain knew nothing of the failed move")
+		}
+	})
+}
+
+func TestLostSubscriptionDistrustsL2UntilADrain(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		began := time.Now()
+		p.cutOff()
+		since, _, needed := p.BeginDrain()
+		if !needed || since.Before(began) {
+			t.Errorf("a drain is needed: %v, since %v", needed, since)
+		}
+		_, how := p.read("a")
+		equal(t, "while distrusted", how, Miss)
+		if !p.drain("a") {
+			t.Error("the drain did not win trust back")
+		}
+	})
+}
+
+// The breaker: the nth failure in a row keeps calls back for min(n × 200 ms, 5 s).
+func TestBreakerKeepsItsSchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b breaker
+		for n := 1; n <= 30; n++ {
+			if !b.allow() {
+				t.Fatalf("failure %d: the probe was not let through", n)
+			}
+			if n > 1 && b.allow() {
+				t.Fatalf("failure %d: a second probe was let through", n)
+			}
+			b.done(false)
+			b.done(false) // another call that was under way counts with the first
+			wait := min(time.Duration(n)*200*time.Millisecond, 5*time.Second)
+			time.Sleep(wait - time.Nanosecond)
+			if b.allow() {
+				t.Fatalf("failure %d: let through before %v", n, wait)
+			}
+			time.Sleep(time.Nanosecond)
+		}
+		if !b.allow() || !b.open() {
+			t.Fatal("half open: one probe")
+		}
+		b.done(true)
+		if b.open() || !b.allow() || !b.allow() {
+			t.Error("a probe that succeeds closes it")
+		}
+	})
+}
+
+func TestSilentRedisCostsOneBudgetAndThenNothing(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		p.gate.silence()
+		time.Sleep(6 * time.Second)
+		for i, want := range []time.Duration{p.l2.budget, 0, 0} {
+			began := time.Now()
+			p.deafen() // so that L1 does not answer
+			got, _ := p.read("a")
+			equal(t, "the read", got, "v")
+			if took := time.Since(began); took > want {
+				t.Errorf("read %d took %v, want at most %v", i, took, want)
+			}
+		}
+	})
+}
