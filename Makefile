@@ -66,6 +66,10 @@ check: ## Check what needs no server: format, vet, staticcheck, known vulnerabil
 	go test -run Numbered ./migrations
 	go mod tidy -diff
 
+.PHONY: mutants
+mutants: ## Break each rule of the cache once and show which tests notice (some minutes)
+	@go run ./internal/cache/mutants
+
 .PHONY: smoke
 smoke: ## Walk the main job through the service at BASE_URL and check every status and header
 	$(k6) run --quiet --env BASE_URL=$(BASE_URL) loadtest/smoke.js

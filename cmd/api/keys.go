@@ -21,7 +21,7 @@ type keysPrint struct{}
 func (keysPrint) Run(out streams) error {
 	pages := cache.New(nil, cache.Options{})
 	defer pages.Close()
-	_, err := assemble(parts{
+	_, _, err := assemble(parts{
 		log: slog.New(slog.DiscardHandler), secret: developmentSecret,
 		pages: pages, metrics: telemetry.NewMetrics(),
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -98,7 +99,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	pages := cache.New(l2, c.options(log))
 	defer pages.Close()
 	metrics := telemetry.NewMetrics()
-	service, err := assemble(parts{
+	service, relay, err := assemble(parts{
 		log: log, secret: c.Secret, read: read, write: write, pages: pages, metrics: metrics,
 		options: server.Options{
 			Checks:  checks(write, l2),
@@ -119,6 +120,11 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return fmt.Errorf("--listen (LISTEN): %w", err)
 	}
 	c.announce(ctx, log, listener.Addr(), write, l2)
+	relaying, stop := context.WithCancel(ctx)
+	var relayed sync.WaitGroup
+	relayed.Go(func() { relay.Run(relaying) })
+	defer relayed.Wait()
+	defer stop()
 	return service.Serve(ctx, listener)
 }
 

@@ -36,21 +36,28 @@ type parts struct {
 	options     server.Options
 }
 
-// assemble builds the service on its connections. It uses none of them, so `keys
-// print` can do without.
-func assemble(p parts) (*server.Server, error) {
+// assemble builds the service on its connections, and the relay that has to run
+// beside it. It uses none of the connections, so `keys print` can do without.
+func assemble(p parts) (*server.Server, *events.Relay, error) {
 	verifier, err := identity.NewVerifier(p.secret, identity.VerifierOptions{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cursors := cachehttp.NewCursors(p.secret)
 	bus := events.NewBus(p.log)
-	outbox := events.NewOutbox(p.write, bus, slices.Concat(feed.Events, products.Events), p.log)
+	outbox := events.NewOutbox(p.write, bus, slices.Concat(server.Events, feed.Events, products.Events), p.log)
 	posts := feed.NewHandler(feed.NewStore(p.read, outbox), p.pages, cursors)
 	catalogue := products.NewHandler(products.NewStore(p.read, outbox))
+	// What the relay finds undelivered is what the cache must not trust Redis for.
+	relay := events.NewRelay(outbox, events.RelayOptions{
+		Doubt:      p.pages.Distrust,
+		BeginDrain: p.pages.BeginDrain,
+		Purge:      func(ctx context.Context) error { return server.Purge(ctx, outbox) },
+	})
 	p.metrics.Cache(p.pages.Stats)
-	p.metrics.Events(bus, outbox)
-	return server.New(p.log, verifier, p.pages, bus, posts, catalogue, web.Handler(), p.metrics, p.options), nil
+	p.metrics.Events(bus, outbox, relay)
+	service := server.New(p.log, verifier, p.pages, bus, posts, catalogue, web.Handler(), p.metrics, p.options)
+	return service, relay, nil
 }
 
 // checks are what /readyz asks. Writes and health share a pool, so that reads

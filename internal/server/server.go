@@ -73,7 +73,7 @@ func New(
 ) *Server {
 	s := newServer(log, verifier, bus, metrics, o)
 	s.routes(cachehttp.New(s.echo, c), f, p, page)
-	bus.Subscribe("invalidation", invalidation(c.Move, feed.Moves, products.Moves))
+	bus.Subscribe("invalidation", invalidation(c.Move, moves, feed.Moves, products.Moves))
 	return s
 }
 

@@ -17,6 +17,9 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 		moved       = counter("cache_moved_tags", "Tags that this process moved.", "move")
 		movesFailed = counter("cache_moves_failed", "Moves that did not reach L2.")
 		floors      = counter("cache_floors_raised", "Times that everything taken before stopped counting.")
+		trustLost   = counter("cache_l2_trust_lost", "Reasons found to distrust L2: a failed move, a lost subscription, a late event.")
+		distrusted  = gauge("cache_l2_distrusted", "1 while L2 is not read, because something may be missing there.")
+		breakers    = gauge("cache_breaker_open", "1 while calls are kept back, since those before have failed.", "of")
 
 		entries   = gauge("cache_l1_entries", "Copies in the process.")
 		bytes     = gauge("cache_l1_bytes", "Bytes of the copies in the process.")
@@ -25,7 +28,7 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 	m.registry.MustRegister(&collector{
 		metrics: []metric{
 			reads, loads, loadTime, fenced, refused, leaseWaits, l2Errors,
-			moved, movesFailed, floors, entries, bytes, evictions,
+			moved, movesFailed, floors, trustLost, distrusted, breakers, entries, bytes, evictions,
 		},
 		read: func(emit emit) {
 			s := stats()
@@ -47,9 +50,21 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 			emit(moved, float64(s.MovesRevoked), "revoked")
 			emit(movesFailed, float64(s.MovesFailed))
 			emit(floors, float64(s.FloorsRaised))
+			emit(trustLost, float64(s.TrustLost))
+			emit(distrusted, flag(s.L2Distrusted))
+			emit(breakers, flag(s.L2Open), "l2")
+			emit(breakers, flag(s.OriginOpen), "origin")
 			emit(entries, float64(s.L1Entries))
 			emit(bytes, float64(s.L1Bytes))
 			emit(evictions, float64(s.L1Evictions))
 		},
 	})
+}
+
+// flag is how a gauge says yes.
+func flag(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -2,8 +2,8 @@ package telemetry
 
 import "example.com/communityfeed/internal/events"
 
-// Events adds the bus with its subscribers, and the outbox.
-func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox) {
+// Events adds the bus with its subscribers, the outbox and its relay.
+func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox, relay *events.Relay) {
 	var (
 		published = counter("events_published", "Events given to the bus.")
 		failed    = counter("events_publish_failures", "Events that a synchronous subscriber did not take.")
@@ -14,9 +14,17 @@ func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox) {
 		written     = counter("outbox_written", "Event rows committed by this process.")
 		delivered   = counter("outbox_delivered", "Of these, delivered right after the commit.")
 		undelivered = counter("outbox_left_undelivered", "Of these, left in the table to be delivered later.")
+
+		relayed     = counter("outbox_relayed", "Event rows that this process delivered later, its own or others'.")
+		redelivered = counter("outbox_redelivered", "Delivered rows that it published again, since Redis may have lost them.")
+		parked      = counter("outbox_parked", "Rows that can never be delivered. Each was purged for, and wants to be looked at.")
+		swept       = counter("outbox_swept", "Old delivered rows that it deleted.")
+		drained     = counter("outbox_drained", "Times that it delivered everything, and won trust in Redis back.")
+		waiting     = gauge("outbox_undelivered", "Rows that it sees undelivered now.")
+		oldest      = gauge("outbox_oldest_seconds", "For how long it has seen the oldest of them.")
 	)
 	m.registry.MustRegister(&collector{
-		metrics: []metric{published, failed, handled, panics, queued, written, delivered, undelivered},
+		metrics: []metric{published, failed, handled, panics, queued, written, delivered, undelivered, relayed, redelivered, parked, swept, drained, waiting, oldest},
 		read: func(emit emit) {
 			b := bus.Stats()
 			emit(published, float64(b.Published))
@@ -34,6 +42,14 @@ func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox) {
 			emit(written, float64(o.Written))
 			emit(delivered, float64(o.Delivered))
 			emit(undelivered, float64(o.Undelivered))
+			r := relay.Stats()
+			emit(relayed, float64(r.Relayed))
+			emit(redelivered, float64(r.Redelivered))
+			emit(parked, float64(r.Parked))
+			emit(swept, float64(r.Swept))
+			emit(drained, float64(r.Drained))
+			emit(waiting, float64(r.Undelivered))
+			emit(oldest, r.Oldest.Seconds())
 		},
 	})
 }

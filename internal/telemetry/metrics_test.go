@@ -101,7 +101,8 @@ func TestTheBusAndTheOutboxAreScraped(t *testing.T) {
 	}
 
 	m := telemetry.NewMetrics()
-	m.Events(bus, events.NewOutbox(nil, bus, nil, slog.New(slog.DiscardHandler)))
+	outbox := events.NewOutbox(nil, bus, nil, slog.New(slog.DiscardHandler))
+	m.Events(bus, outbox, events.NewRelay(outbox, events.RelayOptions{}))
 	wantLines(t, scrape(t, m), `
 		communityfeed_events_published_total 3
 		communityfeed_events_publish_failures_total 1
