@@ -120,7 +120,8 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return fmt.Errorf("--listen (LISTEN): %w", err)
 	}
 	c.announce(ctx, log, listener.Addr(), write, l2)
-	relaying, stop := context.WithCancel(ctx)
+	// Until the last request has been answered, not until the signal.
+	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var relayed sync.WaitGroup
 	relayed.Go(func() { relay.Run(relaying) })
 	defer relayed.Wait()

@@ -224,11 +224,13 @@ func (p place) open(t *testing.T) []int {
 // awaitLock returns when a statement of this database waits for a lock.
 func (p place) awaitLock(t *testing.T) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
 	for waiting := 0; waiting == 0; {
-		if err := p.pool.QueryRow(t.Context(), `
+		if err := p.pool.QueryRow(ctx, `
 			SELECT count(*) FROM pg_stat_activity
 			WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting); err != nil {
-			t.Fatal(err)
+			t.Fatalf("nobody waits: %v", err)
 		}
 	}
 }

@@ -35,9 +35,8 @@ func Purge(ctx context.Context, outbox *events.Outbox) error {
 // synchronous, no read in this process returns the older copy once the write has
 // been answered.
 //
-// An event that stands in no table is an error: its pages would be wrong until
-// their time is over, and nobody would know. What moves nothing says so in its
-// table.
+// An event that stands in no table is poison: what it makes wrong is not known, so
+// everything is withdrawn for it. What moves nothing says so in its table.
 func invalidation(move func(context.Context, cache.Move) error, tables ...cache.Rules) func(context.Context, any) error {
 	return func(ctx context.Context, event any) error {
 		for _, table := range tables {
@@ -45,6 +44,6 @@ func invalidation(move func(context.Context, cache.Move) error, tables ...cache.
 				return move(ctx, m)
 			}
 		}
-		return fmt.Errorf("no table says what %T moves", event)
+		return fmt.Errorf("%w: no table says what %T moves", events.ErrPoison, event)
 	}
 }
