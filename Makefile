@@ -8,6 +8,7 @@ K6          := go.k6.io/k6@v1.8.1
 BASE_URL  ?= http://localhost:8080
 OTHER_URL ?= http://localhost:8081
 SIZE      ?= small
+SEEDS     ?= 300
 
 # k6 of this machine, else the pinned one, which takes some minutes to build once.
 k6 = $(shell command -v k6 || echo go run $(K6))
@@ -65,6 +66,10 @@ check: ## Check what needs no server: format, vet, staticcheck, known vulnerabil
 	go test ./internal
 	go test -run Numbered ./migrations
 	go mod tidy -diff
+
+.PHONY: sim
+sim: ## Simulate the cache under faults: SEEDS=10000 orders of events, judged by an oracle
+	@go test ./internal/cache/cachetest -run 'TestSimulation$$' -count=1 -timeout 120m -v -args -seeds $(SEEDS)
 
 .PHONY: mutants
 mutants: ## Break each rule of the cache once and show which tests notice (some minutes)

@@ -9,7 +9,8 @@ import (
 // in a row (one, where spare is zero). From then on the nth failure keeps everybody
 // back for min(n × 200 ms, 5 s); then one call is let through as a probe, and its
 // success closes the breaker. The schedule is linear and short because trying early
-// costs one call.
+// costs one call. Failures that nobody has followed up for a while are forgotten:
+// after a quiet night, the first reader is not a probe that keeps the second waiting.
 type breaker struct {
 	spare int // failures in a row that do not open it yet
 
@@ -28,11 +29,15 @@ const (
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
 	switch {
 	case b.failures <= b.spare:
 		return true
-	case b.probing || time.Now().Before(b.until):
+	case b.probing || now.Before(b.until):
 		return false
+	case now.After(b.until.Add(breakerMost)):
+		b.failures = 0
+		return true
 	}
 	b.probing = true
 	return true

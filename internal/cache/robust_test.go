@@ -291,6 +291,20 @@ func TestCopyFilledMeanwhileByAnotherIsNoStandIn(t *testing.T) {
 	})
 }
 
+func TestIdleSubscriptionIsKept(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		before := p.Stats().FloorsRaised
+		time.Sleep(time.Minute)
+		equal(t, "floors raised in a quiet minute", p.Stats().FloorsRaised, before)
+		f.origin.set("a", "old")
+		p.read("a")
+		f.write(other, "a", "new", Changed)
+		got, _ := p.read("a")
+		equal(t, "a read after another process's move", got, "new")
+	})
+}
+
 func TestAbsentRedisDoesNotEmptyL1AgainAndAgain(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()

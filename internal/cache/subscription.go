@@ -21,6 +21,10 @@ func encodeFill(how ending, k string) string { return string(how) + k }
 // subscription came back, up to eight seconds after it went.
 func (r *Redis) listen(ctx context.Context, message func(string), lost, missed func()) {
 	const quiet = 3 * time.Second // without a message for so long, ask whether the server lives
+	// Receiving on a connection that breaks, the library first makes another one, for
+	// as long as its context allows. This one has ended, so the loss is known at once.
+	receive, end := context.WithCancel(ctx)
+	end()
 	backoff := time.Duration(0)
 	for ctx.Err() == nil {
 		sub := r.client.Subscribe(ctx)                                // to nothing yet, so that it can be closed while it connects
@@ -31,10 +35,10 @@ func (r *Redis) listen(ctx context.Context, message func(string), lost, missed f
 		cancel()
 		for err == nil && ctx.Err() == nil {
 			var m any
-			m, err = sub.ReceiveTimeout(ctx, quiet)
+			m, err = sub.ReceiveTimeout(receive, quiet)
 			if err != nil && isTimeout(err) && !pinged {
 				pinged = true
-				err = sub.Ping(ctx)
+				err = sub.Ping(receive)
 				if err == nil {
 					continue
 				}

@@ -125,6 +125,20 @@ func TestBreakerKeepsItsSchedule(t *testing.T) {
 	})
 }
 
+func TestBreakerForgetsFailuresThatNobodyFollowedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b breaker
+		b.allow()
+		b.done(false)
+		time.Sleep(time.Minute)
+		for range 2 {
+			if !b.allow() || b.open() {
+				t.Error("a minute later it is still half open")
+			}
+		}
+	})
+}
+
 func TestSilentRedisCostsOneBudgetAndThenNothing(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()

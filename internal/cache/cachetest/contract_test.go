@@ -1,0 +1,380 @@
+package cachetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"example.com/communityfeed/internal/cache"
+	"github.com/alicebob/miniredis/v2"
+)
+
+// The promises of the contract that hold with either tier and with both. What only
+// an L2 can promise says so.
+
+// tiers are the ways in which a cache is put together.
+var tiers = []struct {
+	name   string
+	l1, l2 bool
+}{
+	{"memory", true, false},
+	{"Redis", false, true},
+	{"both", true, true},
+}
+
+// A rig is one cache over an origin that counts its loads.
+type rig struct {
+	*cache.Cache
+	l1, l2 bool
+	item   *cache.Source[string] // key: name; tag: item:NAME
+	list   *cache.Source[string] // key: name, viewer; tag: item:NAME; reads the item as a part
+
+	mu     sync.Mutex
+	values map[string]string
+	broken error         // what every load returns, if not nil
+	held   chan struct{} // what every load waits for after it has read, if not nil
+	loads  map[string]int
+}
+
+var errAbsent = errors.New("nothing there")
+
+func (r *rig) load(ctx context.Context, k cache.Key) (string, error) {
+	name, _, _ := strings.Cut(k.String(), "|")
+	name += " " + k.Get("name")
+	r.mu.Lock()
+	r.loads[name]++
+	v, ok := r.values[k.Get("name")]
+	err, held := r.broken, r.held
+	r.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	switch {
+	case err != nil:
+		return "", err
+	case !ok:
+		return "", errAbsent
+	case v == "panic":
+		panic("a bad page")
+	}
+	return v, nil
+}
+
+func (r *rig) set(name, value string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.values[name] = value
+}
+
+func (r *rig) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.broken = err
+}
+
+// hold makes loads wait, and returns what lets them go.
+func (r *rig) hold() (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := make(chan struct{})
+	r.held = held
+	return func() {
+		r.mu.Lock()
+		r.held = nil
+		r.mu.Unlock()
+		close(held)
+		synctest.Wait()
+	}
+}
+
+func (r *rig) count(name string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.loads[name]
+}
+
+func (r *rig) write(t *testing.T, name, value string, m func(...cache.Tag) cache.Move) {
+	t.Helper()
+	r.set(name, value)
+	if err := r.Move(t.Context(), m(cache.Tag("item:"+name))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *rig) reads(t *testing.T, name, want string) {
+	t.Helper()
+	if v, err := r.item.GetOrSet(t.Context(), name); err != nil || v != want {
+		t.Errorf("read %s: got %q, %v, want %q", name, v, err, want)
+	}
+}
+
+func (r *rig) loaded(t *testing.T, name string, want int) {
+	t.Helper()
+	if n := r.count(name); n != want {
+		t.Errorf("%s was loaded %d times, want %d", name, n, want)
+	}
+}
+
+var contractPolicy = cache.Policy{Fresh: 30 * time.Second, OnError: time.Hour, Negative: 2 * time.Second}
+
+func itemSpec(name string, more ...string) cache.Spec {
+	return cache.Spec{
+		Name: name, Version: 1, Dims: append([]string{"name"}, more...), Policy: contractPolicy,
+		Tags: func(k cache.Key) []cache.Tag { return []cache.Tag{cache.Tag("item:" + k.Get("name"))} },
+	}
+}
+
+// eachTier runs a test with every way to put a cache together.
+func eachTier(t *testing.T, test func(*testing.T, *rig)) {
+	for _, each := range tiers {
+		t.Run(each.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &rig{l1: each.l1, l2: each.l2, values: make(map[string]string), loads: make(map[string]int)}
+				o := cache.Options{Answer: func(err error) bool { return errors.Is(err, errAbsent) }}
+				if !r.l1 {
+					o.L1Entries = -1
+				}
+				var l2 *cache.Redis
+				if r.l2 {
+					m := miniredis.NewMiniRedis()
+					m.ClockTTL(true)
+					t.Cleanup(m.Close)
+					var err error
+					if l2, err = cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{
+						Dial: func(context.Context) (net.Conn, error) { return m.Dial() },
+					}); err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { l2.Close() })
+				}
+				r.Cache = cache.New(l2, o)
+				t.Cleanup(r.Close)
+				r.item = cache.NewSource(r.Cache, itemSpec("item"), cache.JSON[string]{}, r.load)
+				r.list = cache.NewSource(r.Cache, itemSpec("list", "viewer"), cache.JSON[string]{}, func(ctx context.Context, k cache.Key) (string, error) {
+					part, err := r.item.GetOrSet(ctx, k.Get("name"))
+					return part + " for " + k.Get("viewer"), err
+				})
+				synctest.Wait()
+				test(t, r)
+			})
+		})
+	}
+}
+
+var bothMoves = map[string]func(...cache.Tag) cache.Move{"changed": cache.Changed, "revoked": cache.Revoked}
+
+func TestCopyAnswersUntilItExpires(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		for range 3 {
+			r.reads(t, "a", "v")
+		}
+		r.loaded(t, "item/1 a", 1)
+		r.set("a", "w") // nobody is told
+		time.Sleep(33*time.Second + time.Millisecond)
+		r.reads(t, "a", "w")
+	})
+}
+
+func TestMoveEndsTheCopiesUnderItsTagAndNoOthers(t *testing.T) {
+	for name, m := range bothMoves {
+		t.Run(name, func(t *testing.T) {
+			eachTier(t, func(t *testing.T, r *rig) {
+				r.set("a", "v")
+				r.set("b", "v")
+				r.reads(t, "a", "v")
+				r.reads(t, "b", "v")
+				r.write(t, "a", "w", m)
+				r.reads(t, "a", "w")
+				r.reads(t, "b", "v")
+				r.loaded(t, "item/1 b", 1)
+			})
+		})
+	}
+}
+
+func TestMoveOfEverythingEndsEveryCopy(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		for _, name := range []string{"a", "b"} {
+			r.set(name, "v")
+			r.reads(t, name, "v")
+			r.set(name, "w")
+		}
+		if err := r.Move(t.Context(), cache.Revoked(cache.Everything)); err != nil {
+			t.Fatal(err)
+		}
+		r.reads(t, "a", "w")
+		r.reads(t, "b", "w")
+	})
+}
+
+func TestFillFromBeforeAWriteAnswersNobodyWhoAsksAfterIt(t *testing.T) {
+	for name, m := range bothMoves {
+		t.Run(name, func(t *testing.T) {
+			eachTier(t, func(t *testing.T, r *rig) {
+				r.set("a", "old")
+				release := r.hold()
+				var reader, author string
+				var reads sync.WaitGroup
+				reads.Go(func() { reader, _ = r.item.GetOrSet(context.Background(), "a") })
+				synctest.Wait()
+				r.write(t, "a", "new", m)
+				reads.Go(func() { author, _ = r.item.GetOrSet(context.Background(), "a") })
+				synctest.Wait()
+				release()
+				reads.Wait()
+				if reader != "old" || author != "new" {
+					t.Errorf("the reader from before got %q, the author %q", reader, author)
+				}
+				r.reads(t, "a", "new")
+			})
+		})
+	}
+}
+
+func TestManyReadersCauseOneLoad(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		release := r.hold()
+		var reads sync.WaitGroup
+		for range 100 {
+			reads.Go(func() { r.reads(t, "a", "v") })
+		}
+		synctest.Wait()
+		release()
+		reads.Wait()
+		r.loaded(t, "item/1 a", 1)
+	})
+}
+
+func TestWhoLeavesGetsTheirOwnErrorAndTakesNobodyAlong(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		release := r.hold()
+		ctx, cancel := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() {
+			_, err := r.item.GetOrSet(ctx, "a")
+			gone <- err
+		}()
+		synctest.Wait()
+		var stays sync.WaitGroup
+		stays.Go(func() { r.reads(t, "a", "v") })
+		synctest.Wait()
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("who left got %v", err)
+		}
+		release()
+		stays.Wait()
+		r.loaded(t, "item/1 a", 1)
+	})
+}
+
+func TestFailedLoadIsAnErrorForASecond(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		r.fail(errBroken)
+		for range 3 {
+			if _, err := r.item.GetOrSet(t.Context(), "a"); !errors.Is(err, errBroken) {
+				t.Errorf("got %v", err)
+			}
+		}
+		r.loaded(t, "item/1 a", 1)
+		r.fail(nil)
+		time.Sleep(time.Second)
+		r.reads(t, "a", "v")
+	})
+}
+
+func TestPanicIsAnErrorAndTheNextReadGoesOn(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "panic")
+		if _, err := r.item.GetOrSet(t.Context(), "a"); !errors.As(err, new(*cache.PanicError)) {
+			t.Errorf("got %v", err)
+		}
+		r.set("a", "v")
+		time.Sleep(time.Second)
+		r.reads(t, "a", "v")
+	})
+}
+
+func TestChangedCopyStandsInForAFailedLoadAndARevokedOneDoesNot(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		r.reads(t, "a", "v")
+		r.fail(errBroken)
+		r.write(t, "a", "w", cache.Changed)
+		if got, err := r.item.Fetch(t.Context(), "a"); r.l2 && (err != nil || got.Outcome != cache.Stale || got.Value != "v") {
+			t.Errorf("a changed copy: got %+v, %v", got, err)
+		} else if !r.l2 && !errors.Is(err, errBroken) { // L1 keeps no such copies
+			t.Errorf("without L2: got %+v, %v", got, err)
+		}
+		r.write(t, "a", "", cache.Revoked)
+		if got, err := r.item.Fetch(t.Context(), "a"); !errors.Is(err, errBroken) {
+			t.Errorf("a revoked copy: got %+v, %v", got, err)
+		}
+	})
+}
+
+func TestNothingThereIsKeptInTheProcessAndEndsWithAMove(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		for range 3 {
+			if _, err := r.item.GetOrSet(t.Context(), "a"); !errors.Is(err, errAbsent) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if r.l1 {
+			r.loaded(t, "item/1 a", 1)
+		}
+		r.write(t, "a", "v", cache.Changed)
+		r.reads(t, "a", "v")
+	})
+}
+
+func TestWholeEndsWithItsPart(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		for i, want := range []string{"v", "w"} {
+			r.write(t, "a", want, cache.Changed)
+			for _, viewer := range []string{"1", "2"} {
+				if got, err := r.list.GetOrSet(t.Context(), "a", viewer); err != nil || got != want+" for "+viewer {
+					t.Errorf("got %q, %v", got, err)
+				}
+			}
+			r.loaded(t, "item/1 a", i+1)
+		}
+	})
+}
+
+func TestKeysAreApartWhateverIsInTheirValues(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		odd := []string{"", "a", "a|viewer=1", "{a}", "a}", "ä", "%61", "\x00", "a b", "*"}
+		for i, name := range odd {
+			r.set(name, fmt.Sprint("v", i))
+		}
+		for range 2 {
+			for i, name := range odd {
+				r.reads(t, name, fmt.Sprint("v", i))
+			}
+		}
+	})
+}
+
+func TestClosedCacheSaysSo(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.Close()
+		if _, err := r.item.GetOrSet(t.Context(), "a"); !errors.Is(err, cache.ErrUnavailable) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
