@@ -42,19 +42,20 @@
 //
 // # How to read it
 //
-// key.go, policy.go and tag.go declare what callers say. source.go is the read
-// path, from the hit down to flight.go (one fill per key), fill.go (the fill
-// itself) and lease.go (one fill in the fleet). nested.go is a load that reads
-// other cached loads. memory.go and redis.go are the tiers, heard.go and
-// subscription.go what the process knows of moves. trust.go and breaker.go say when
-// L2 is left alone.
+// key.go, policy.go and tag.go declare what callers say. A read goes down through
+// source.go (the hit), flight.go (one read of a key past L1), resolve.go (what L2 has,
+// and what may be served of it), fill.go and lease.go (one fill in the fleet);
+// nested.go is a load that reads other cached loads, refresh.go a fill that nobody
+// waits for. memory.go, and redis.go with entry.go, are the tiers. heard.go and
+// subscription.go are what the process knows of moves. trust.go, breaker.go and
+// failures.go say when Redis or the origin is left alone.
 //
 // # Stated limits
 //
 // The package promises nothing about a copy already handed out, or about a move
 // that was never attempted: a writer that dies between its commit and its move
-// leaves old copies until somebody repeats the move (the events package keeps a row
-// for that, and trust.go keeps L2 unread while one is known to be missing). Another
-// process's L1 may serve what it holds for up to five seconds when the message that
-// tells it is lost.
+// leaves old copies until somebody repeats the move. The events package keeps a row
+// for that, and L2 is not read while one is known to be missing. Another process's
+// L1 may serve what it holds for up to five seconds when the message that tells it
+// is lost.
 package cache
