@@ -1,8 +1,10 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -68,6 +70,43 @@ func TestOriginThatKeepsFailingIsLeftAlone(t *testing.T) {
 		equal(t, "the probe", r.Value, "newer+")
 		got, _ = p.read("n19-other")
 		equal(t, "after the probe", got, "")
+	})
+}
+
+func TestOnePageThatPanicsKeepsNoOtherFromItsLoad(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		bad := NewSource(p.Cache, rowSpec("bad"), JSON[string]{}, func(context.Context, Key) (string, error) { panic("a bug") })
+		for i := range 20 {
+			if _, err := bad.GetOrSet(t.Context(), fmt.Sprint(i)); err == nil {
+				t.Fatal("it panics")
+			}
+		}
+		f.origin.set("a", "v")
+		got, _ := p.read("a")
+		equal(t, "another page", got, "v")
+	})
+}
+
+func TestProbeThatEndsItsGoroutineDoesNotKeepTheBreakerOpen(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		for i := range 5 {
+			f.origin.fail(fmt.Sprint(i), errBroken)
+			p.row.GetOrSet(t.Context(), fmt.Sprint(i))
+		}
+		exit := NewSource(p.Cache, rowSpec("exit"), JSON[string]{}, func(context.Context, Key) (string, error) {
+			runtime.Goexit()
+			return "", nil
+		})
+		time.Sleep(breakerStep)
+		if _, err := exit.GetOrSet(t.Context(), "a"); !errors.Is(err, errEnded) {
+			t.Fatalf("the probe: %v", err)
+		}
+		time.Sleep(2 * breakerStep)
+		f.origin.set("a", "v")
+		got, _ := p.read("a")
+		equal(t, "the next probe", got, "v")
 	})
 }
 

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -59,6 +60,10 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 	if !part && !c.origins.allow() {
 		return answer{err: fmt.Errorf("%w: the origin has been failing", ErrUnavailable), snap: snap}
 	}
+	ended := false // stays so when the load ends its goroutine
+	if !part {
+		defer func() { c.origins.done(ended && !c.away(a.err)) }() // a probe must be answered
+	}
 	if l2 == nil {
 		a = c.lead(ctx, f, o, k, snap)
 	} else {
@@ -68,10 +73,15 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 	if c.fault(a.err) {
 		c.failed.note(k.text, a.err, c.now())
 	}
-	if !part {
-		c.origins.done(!c.fault(a.err))
-	}
+	ended = true
 	return a
+}
+
+// away reports whether a load's error may mean that the origin is away. A panic is
+// about one page; it must not keep others from theirs.
+func (c *Cache) away(err error) bool {
+	var panicked *PanicError
+	return c.fault(err) && !errors.As(err, &panicked)
 }
 
 // fault reports whether a load's error means that the origin is in trouble.
