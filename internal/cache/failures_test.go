@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -41,6 +42,27 @@ func TestCopyStandsInAtOnceWhileTheKeyIsKnownToFail(t *testing.T) {
 			equal(t, "its outcome", how, Stale)
 		}
 		equal(t, "loads: one that succeeded, one that failed", f.origin.count(), 2)
+	})
+}
+
+func TestRefreshThatFailedIsNotTriedAgainForASecond(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		f.origin.fail("a", errBroken)
+		time.Sleep(40 * time.Second) // expired, within Stale
+		for range 20 {
+			got, how := p.read("a")
+			equal(t, "the read", got, "v")
+			equal(t, "its outcome", how, Stale)
+			synctest.Wait() // the refresh has ended
+		}
+		equal(t, "loads: the first, and one refresh", f.origin.count(), 2)
+		time.Sleep(failureLife)
+		p.read("a")
+		synctest.Wait()
+		equal(t, "loads a second later", f.origin.count(), 3)
 	})
 }
 

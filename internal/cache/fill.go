@@ -28,7 +28,9 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 		if how == failed {
 			// Of another process, or of a refresh in this one; perhaps of a fill from
 			// before the one that holds the lease now. The key has failed a moment ago.
-			return answer{err: fmt.Errorf("%w: the load that was waited for has failed", ErrUnavailable), snap: seen}
+			err := fmt.Errorf("%w: the load that was waited for has failed", ErrUnavailable)
+			c.failed.note(k.text, err, c.now())
+			return answer{err: err, snap: seen}
 		}
 		snap, r, err := c.look(ctx, k, seen.tags, false)
 		if err != nil || !patient {
@@ -121,6 +123,7 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	case ctx.Err() != nil: // the cache is being closed: the origin was not asked to the end
 		c.release(ctx, l, refused, false)
 	default:
+		c.failed.note(k.text, a.err, c.now())
 		c.release(ctx, l, failed, false)
 	}
 	return a

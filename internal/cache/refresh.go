@@ -34,9 +34,10 @@ func (a *answer) early(now time.Duration, random func() float64) bool {
 
 // refresh fills a key in the background, whose old copy is being served. It takes
 // the lease but is not the key's flight: nobody waits for it, and who needs a fresh
-// copy does not get one from before their write by joining it.
+// copy does not get one from before their write by joining it. Nor does it ask again
+// what has just failed: the old copy is being served by many.
 func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
-	if c.origins.open() {
+	if c.origins.open() || c.failed.recent(k.text, c.now()) != nil {
 		return
 	}
 	c.mu.Lock()
@@ -55,7 +56,11 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 		defer done()
 		ctx, cancel := context.WithTimeout(root, leaseLife)
 		defer cancel()
-		if a := c.refill(ctx, o, k, tags); a.err != nil {
+		a, asked := c.refill(ctx, o, k, tags)
+		if asked {
+			c.origins.done(!c.away(a.err))
+		}
+		if c.fault(a.err) {
 			c.o.Log.Warn("cache: refresh failed", "key", k.text, "error", a.err)
 		}
 	}) {
@@ -63,15 +68,15 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 	}
 }
 
-// refill is the fill of a refresh: without a lease it leaves the key to whoever has
-// it, or to the first read after its time is over.
-func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) answer {
+// refill is the fill of a refresh. Without a lease it does not ask the origin, and
+// leaves the key to whoever has it, or to the first read after its time is over.
+func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a answer, asked bool) {
 	if c.l2 == nil {
-		return c.fill(ctx, o, k, c.watch(tags), nil)
+		return c.fill(ctx, o, k, c.watch(tags), nil), true
 	}
 	l, err := c.acquire(ctx, k)
 	if l == nil || err != nil {
-		return answer{}
+		return answer{}, false
 	}
-	return c.fillLeased(ctx, nil, o, k, tags, l)
+	return c.fillLeased(ctx, nil, o, k, tags, l), true
 }

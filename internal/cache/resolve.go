@@ -70,9 +70,6 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 		o.stats.softened(l2)
 		a = c.fill(ctx, o, k, snap, nil) // L2 is soft: failing to read it is a miss
 	}
-	if c.fault(a.err) {
-		c.failed.note(k.text, a.err, c.now())
-	}
 	ended = true
 	return a
 }
