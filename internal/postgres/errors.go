@@ -10,38 +10,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// SQLSTATE codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
-const (
-	codeForeignKey = "23503"
-	codeUnique     = "23505"
-	codeCheck      = "23514"
-)
-
 // Violates tells whether err says that a statement broke the constraint of
-// that name, of whatever kind (unique, foreign key, check, exclusion).
+// that name, of whatever kind (unique, foreign key, check, exclusion): class 23 of
+// https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func Violates(err error, constraint string) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && strings.HasPrefix(pg.Code, "23") && pg.ConstraintName == constraint
-}
-
-// ViolatesUnique returns the name of the unique constraint or index that err
-// says was broken; ok is false for any other error.
-func ViolatesUnique(err error) (constraint string, ok bool) { return violated(err, codeUnique) }
-
-// ViolatesForeignKey is ViolatesUnique for foreign keys.
-func ViolatesForeignKey(err error) (constraint string, ok bool) {
-	return violated(err, codeForeignKey)
-}
-
-// ViolatesCheck is ViolatesUnique for check constraints.
-func ViolatesCheck(err error) (constraint string, ok bool) { return violated(err, codeCheck) }
-
-func violated(err error, code string) (constraint string, ok bool) {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pg.Code != code {
-		return "", false
-	}
-	return pg.ConstraintName, true
 }
 
 // Unavailable tells whether err says that the database could not be asked: it

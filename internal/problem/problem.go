@@ -78,9 +78,6 @@ func UnsupportedMediaType(detail string) error {
 // TooLarge says that the body is longer than is taken.
 func TooLarge(detail string) error { return New(http.StatusRequestEntityTooLarge, detail) }
 
-// PreconditionFailed says that what the client saw is no longer what is there.
-func PreconditionFailed(detail string) error { return New(http.StatusPreconditionFailed, detail) }
-
 // Unavailable says that it cannot be done now, and when to try again.
 func Unavailable(detail string, retryAfter time.Duration) error {
 	p := New(http.StatusServiceUnavailable, detail)

@@ -10,7 +10,6 @@
 package products
 
 import (
-	"slices"
 	"strconv"
 
 	"example.com/communityfeed/internal/cache"
@@ -47,9 +46,6 @@ type Category string
 func (c Category) Tag() cache.Tag { return listTag(string(c)) }
 
 var categories = [...]string{"books", "games", "garden", "kitchen", "music", "office", "sports", "toys"}
-
-// Categories lists the categories in alphabetical order.
-func Categories() []string { return slices.Clone(categories[:]) }
 
 // Price is an amount of money in the minor unit of its currency, an ISO 4217
 // code: 3749 EUR is 37.49 €.
