@@ -1,6 +1,8 @@
 package cache
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -18,6 +20,8 @@ type breaker struct {
 	failures int
 	until    time.Time
 	probing  bool
+	opened   uint64 // times
+	why      tally  // calls failed
 }
 
 const (
@@ -54,7 +58,19 @@ func (b *breaker) done(ok bool) {
 	case b.failures <= b.spare || b.probing:
 		b.failures++
 		b.probing = false
+		if b.failures == b.spare+1 {
+			b.opened++
+		}
 		b.until = time.Now().Add(min(time.Duration(b.failures-b.spare)*breakerStep, breakerMost))
+	}
+}
+
+// because notes why a call failed, for those who ask why the breaker is open.
+func (b *breaker) because(err error) {
+	if errors.Is(err, context.DeadlineExceeded) || isTimeout(err) {
+		b.why.add(callTimeout)
+	} else {
+		b.why.add(callError)
 	}
 }
 
@@ -63,4 +79,17 @@ func (b *breaker) open() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.failures > b.spare
+}
+
+// A BreakerStats is the state of a breaker, and what has brought it there.
+type BreakerStats struct {
+	Open     bool
+	Opened   uint64            // times
+	Failures map[string]uint64 // of calls: timeout or error
+}
+
+func (b *breaker) stats() BreakerStats {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return BreakerStats{b.failures > b.spare, b.opened, b.why.by(callTimeout, callError)}
 }

@@ -158,7 +158,7 @@ func (c *Cache) Move(ctx context.Context, m Move) error {
 		err = c.l2.move(ctx, m)
 	}
 	if err != nil {
-		c.trust.lose() // before it is heard of, and before the writer is answered
+		c.trust.lose(moveFailed) // before it is heard of, and before the writer is answered
 	}
 	// Only now: whoever takes a number after this reads ids from after the move, or
 	// does not read L2.

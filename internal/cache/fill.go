@@ -22,9 +22,9 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			}
 			return c.fillLeased(ctx, f, o, k, seen.tags, l)
 		}
-		o.stats.leaseWaits.Add(1)
 		how, patient := waitFor(ctx, told, patience.C)
 		leave()
+		o.stats.waited(how, patient)
 		if how == failed {
 			// Of another process, or of a refresh in this one; perhaps of a fill from
 			// before the one that holds the lease now. The key has failed a moment ago.
@@ -95,7 +95,7 @@ func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tag
 // fill loads under a snapshot that was taken before, and stores: in L2 if it holds
 // a lease and has ids, in L1 if nothing was heard meanwhile.
 func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *lease) answer {
-	w := newWhole(k, snap)
+	w := c.newWhole(k, snap)
 	began := c.now()
 	loadCtx, cancel := context.WithTimeout(w.context(ctx), c.o.LoadTimeout)
 	v, err := c.call(loadCtx, o, k)
@@ -111,8 +111,7 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	}
 	switch {
 	case a.err == nil:
-		e := &entry{fresh: o.spec.Policy.jittered(c.o.Rand()), cost: c.now() - began, ids: snap.ids, body: body}
-		e.retention = e.fresh + max(o.spec.Policy.Stale, o.spec.Policy.OnError)
+		e := o.entry(snap, body, c.now()-began, c.o.Rand)
 		a.expires, a.cost = a.filled+e.fresh, e.cost
 		c.store(ctx, o, l, e, snap.tags, a.filled)
 		c.keep(o, k, a, len(body))
@@ -129,19 +128,33 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	return a
 }
 
-// store puts an entry into L2 and ends the lease, telling the waiters either way.
-func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags []Tag, filled time.Duration) {
+// entry makes an entry of a value that was read under a snapshot.
+func (o *origin) entry(snap snapshot, body []byte, cost time.Duration, random func() float64) *entry {
+	p := o.spec.Policy
+	fresh := p.jittered(random())
+	return &entry{retention: fresh + max(p.Stale, p.OnError), fresh: fresh, cost: cost, ids: snap.ids, body: body}
+}
+
+// store puts an entry into L2 and ends the lease, telling the waiters either way. It
+// reports whether L2 has the entry now.
+func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags []Tag, filled time.Duration) (stored bool) {
 	if l == nil {
-		return
+		return false
 	}
-	stored, err := false, error(nil)
+	why := noIDs
 	if e.ids != nil {
-		stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention))
+		var err error
+		if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
+			why = storeFailed
+		} else if !stored {
+			why = leaseLost
+		}
 	}
-	if err != nil || !stored {
-		o.stats.refused.Add(1)
+	if !stored {
+		o.stats.refused.add(why)
 		c.release(ctx, l, refused, false)
 	}
+	return stored
 }
 
 // release gives a lease back and tells its waiters, also when the cache is being

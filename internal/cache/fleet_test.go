@@ -70,7 +70,7 @@ func (f *fleet) process() *process {
 	gate := &gate{}
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "127.0.0.1:1", // never dialled; a name would be looked up outside the bubble
-		Dialer:                func(context.Context, string, string) (net.Conn, error) { return f.redis.Dial() },
+		Dialer:                func(context.Context, string, string) (net.Conn, error) { return f.dial() },
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20 + urgentTurns,
 	})
 	client.AddHook(gate)
@@ -81,6 +81,15 @@ func (f *fleet) process() *process {
 	f.t.Cleanup(func() { p.Close(); tier.Close() })
 	synctest.Wait() // until it is subscribed
 	return p
+}
+
+// dial connects to Redis.
+func (f *fleet) dial() (net.Conn, error) {
+	conn, err := f.redis.Dial()
+	if err != nil {
+		return nil, err
+	}
+	return buffered(conn), nil
 }
 
 // alone starts a process without L2.

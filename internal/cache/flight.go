@@ -14,6 +14,7 @@ import (
 // context ends.
 type flight struct {
 	snap   atomic.Pointer[snapshot] // the latest; its number says whether the flight counts
+	look   look
 	done   chan struct{}
 	answer answer // set before done is closed
 }
@@ -42,56 +43,90 @@ type flightKey struct {
 	part bool
 }
 
-// fetch answers a read that found no valid copy in L1, or that is part of a whole.
-func (c *Cache) fetch(ctx context.Context, o *origin, k Key, copied *l1Copy, in *whole) answer {
-	if c.o.Off {
-		return c.bypass(ctx, o, k)
-	}
-	if in == nil {
-		return c.await(ctx, o, k, o.tags(k), false, 0)
-	}
-	a := c.part(ctx, o, k, copied, in)
-	in.add(a)
-	return a
+// A look is a flight's first look at L2: its snapshot and what was there.
+type look func(context.Context) (snapshot, reading, error)
+
+// A read is one caller's question that L1 did not answer.
+type read struct {
+	cache  *Cache
+	origin *origin
+	key    Key
+	tags   []Tag
+	in     *whole  // of which the answer is to be a part, or nil
+	flight *flight // that will answer, if answer does not already
+	joined bool    // it was under way
+	answer answer
 }
 
-// await joins a flight that was begun after the snapshot with the number after, or
-// begins one, and waits for its answer as long as ctx allows.
-func (c *Cache) await(ctx context.Context, o *origin, k Key, tags []Tag, part bool, after uint64) answer {
-	f, joined := c.board(o, k, tags, part, after)
-	if f == nil {
+// fetch answers a read that found no copy in L1 to answer it.
+func (c *Cache) fetch(ctx context.Context, o *origin, k Key, copied *l1Copy, in *whole) answer {
+	tags := o.tags(k)
+	return c.begin(o, k, copied, in, func(ctx context.Context) (snapshot, reading, error) {
+		return c.look(ctx, k, tags, false)
+	}).end(ctx)
+}
+
+// begin boards the flight that will answer a read. A part may be answered by the
+// copy in L1; see nested.go.
+func (c *Cache) begin(o *origin, k Key, copied *l1Copy, in *whole, first look) *read {
+	r := &read{cache: c, origin: o, key: k, tags: o.tags(k), in: in}
+	switch {
+	case c.o.Off:
+	case in == nil:
+		r.flight, r.joined = c.board(r, 0, first)
+	default:
+		r.beginPart(copied, first)
+	}
+	return r
+}
+
+// end waits for the answer as long as ctx allows.
+func (r *read) end(ctx context.Context) answer {
+	switch {
+	case r.cache.o.Off:
+		return r.cache.bypass(ctx, r.origin, r.key)
+	case r.in == nil:
+		return r.await(ctx)
+	}
+	return r.endPart(ctx)
+}
+
+// await waits for the flight.
+func (r *read) await(ctx context.Context) answer {
+	if r.flight == nil {
 		return answer{err: ErrUnavailable}
 	}
 	select {
-	case <-f.done:
-		o.stats.count(f.answer, joined)
-		return f.answer
+	case <-r.flight.done:
+		r.origin.stats.count(r.flight.answer, r.joined)
+		return r.flight.answer
 	case <-ctx.Done():
-		o.stats.errors.Add(1)
-		return answer{err: ctx.Err(), snap: *f.snap.Load()}
+		r.origin.stats.errors.Add(1)
+		return answer{err: ctx.Err(), snap: *r.flight.snap.Load()}
 	}
 }
 
-// board returns the flight to wait for, and whether it was under way. It returns
-// nil when the cache is closed.
+// board returns the flight for a read to wait for, and whether it was under way; it
+// was begun after the snapshot with the number after. It is nil when the cache is
+// closed.
 //
 // A flight is joined only while it counts, so that who has written does not join a
 // flight from before their write, and only while its snapshot is young, since a
 // stalled flight's answer may be as old as its snapshot.
-func (c *Cache) board(o *origin, k Key, tags []Tag, part bool, after uint64) (f *flight, joined bool) {
+func (c *Cache) board(r *read, after uint64, first look) (f *flight, joined bool) {
 	c.flights.mu.Lock()
 	defer c.flights.mu.Unlock()
-	at := flightKey{k.text, part && c.l2 != nil} // without L2 nothing ends stale
+	at := flightKey{r.key.text, r.in != nil && c.l2 != nil} // without L2 nothing ends stale
 	if f := c.flights.byKey[at]; f != nil {
 		s := f.snap.Load()
 		if s.n > after && c.heard.counts(s) && c.now()-s.taken < maxL1Age {
 			return f, true
 		}
 	}
-	f = &flight{done: make(chan struct{})}
-	first := c.watch(tags)
-	f.snap.Store(&first)
-	if !c.spawn(func(root context.Context) { c.fly(root, f, o, k, at) }) {
+	f = &flight{look: first, done: make(chan struct{})}
+	snap := c.watch(r.tags)
+	f.snap.Store(&snap)
+	if !c.spawn(func(root context.Context) { c.fly(root, f, r.origin, r.key, at) }) {
 		return nil, false
 	}
 	if c.flights.byKey == nil {
@@ -103,8 +138,7 @@ func (c *Cache) board(o *origin, k Key, tags []Tag, part bool, after uint64) (f 
 
 // fly runs a flight to its end.
 func (c *Cache) fly(root context.Context, f *flight, o *origin, k Key, at flightKey) {
-	// Every step has a bound of its own; this one is for all of them together.
-	ctx, cancel := context.WithTimeout(root, 2*leaseLife+c.o.LoadTimeout)
+	ctx, cancel := context.WithTimeout(root, c.flightLife())
 	defer cancel()
 	f.answer.err = errEnded
 	defer func() { // also when a load ends its goroutine

@@ -91,6 +91,14 @@ func (s *spec) append(b []byte, values []string) []byte {
 	return b
 }
 
+// render is append for values that come from outside the package.
+func (s *spec) render(b []byte, values []string) []byte {
+	if len(values) != len(s.Dims) {
+		panic(fmt.Sprintf("cache: key %s has %d dimensions, got %d values", s.head, len(s.Dims), len(values)))
+	}
+	return s.append(b, values)
+}
+
 // key makes a Key. It keeps its own copy of values, so that the caller's slice
 // may live on the stack.
 func (s *spec) key(text string, values []string) Key {

@@ -96,6 +96,25 @@ func (l *lease) release(ctx context.Context, how ending, unlink bool) error {
 	})
 }
 
+// WithLock runs do while no other process of the fleet runs one under the same name,
+// and reports whether it ran: it does not wait. The lock is a lease: do's context ends
+// before it does, after some four seconds. It is advisory: it spares the fleet the same
+// work twice and protects nothing, since when Redis cannot say who has the lock, or
+// there is no Redis, do runs.
+func (c *Cache) WithLock(ctx context.Context, name string, do func(context.Context) error) (ran bool, err error) {
+	if c.l2 == nil {
+		return true, do(ctx)
+	}
+	l, err := c.l2.acquire(ctx, "lock:"+name) // no key of a source has a colon before its first value
+	if l == nil && err == nil {
+		return false, nil
+	}
+	defer c.release(ctx, l, refused, false)
+	ctx, cancel := context.WithTimeout(ctx, leaseLife-500*time.Millisecond)
+	defer cancel()
+	return true, do(ctx)
+}
+
 // An ending is how a fill ended, as its waiters in other processes are told.
 type ending byte
 

@@ -29,8 +29,9 @@ import (
 //     the same ids for its tags. Absent ids equal nothing.
 //   - The whole is as old as its oldest part, in both tiers.
 type whole struct {
-	key  Key
-	snap snapshot
+	key   Key
+	snap  snapshot
+	alone bool // in a process without L2
 
 	mu     sync.Mutex
 	filled time.Duration // when the oldest part was read from the origin
@@ -45,17 +46,19 @@ func wholeOf(ctx context.Context) *whole {
 	return w
 }
 
-func newWhole(k Key, snap snapshot) *whole {
-	return &whole{key: k, snap: snap, filled: snap.taken, taken: snap.taken}
+func (c *Cache) newWhole(k Key, snap snapshot) *whole {
+	return &whole{key: k, snap: snap, alone: c.l2 == nil, filled: snap.taken, taken: snap.taken}
 }
 
 func (w *whole) context(ctx context.Context) context.Context {
 	return context.WithValue(ctx, wholeKey{}, w)
 }
 
-// includes reports whether a part taken under part may go into the whole.
+// includes reports whether a part taken under part, which counts, may go into the
+// whole. In a process without L2 there are no ids and no others to hear of late: that
+// the part counts says everything.
 func (w *whole) includes(part *snapshot) bool {
-	if part.n > w.snap.n {
+	if w.alone || part.n > w.snap.n {
 		return true
 	}
 	if w.snap.ids == nil || part.ids == nil {
@@ -101,24 +104,37 @@ func (w *whole) result() (filled, taken time.Duration, err error) {
 	return w.filled, w.taken, w.failed
 }
 
-// part reads a part of the whole. copied is what L1 has, or nil.
-func (c *Cache) part(ctx context.Context, o *origin, k Key, copied *l1Copy, in *whole) answer {
-	tags := o.tags(k)
-	if err := in.covers(k, tags); err != nil {
-		return answer{err: err}
+// beginPart answers a part from L1, boards a flight for it, or refuses it.
+func (r *read) beginPart(copied *l1Copy, first look) {
+	c := r.cache
+	if err := r.in.covers(r.key, r.tags); err != nil {
+		r.answer.err = err
+		return
 	}
-	// In a process without L2 there are no ids and no others to hear of late. That a
-	// part counts says everything.
-	fits := func(part *snapshot) bool { return c.l2 == nil || in.includes(part) }
-	if copied != nil && c.valid(copied, c.now()) && fits(&copied.snap) {
-		o.stats.hitL1.Add(1)
-		return copied.answer
+	if copied != nil && c.valid(copied, c.now()) && r.in.includes(&copied.snap) {
+		r.origin.stats.hitL1.Add(1)
+		r.answer = copied.answer
+		r.answer.outcome = HitL1
+		return
 	}
-	a := c.await(ctx, o, k, tags, true, 0)
-	if a.err == nil && !fits(&a.snap) {
-		// The flight began before the whole. One that begins now is right by
-		// construction.
-		a = c.await(ctx, o, k, tags, true, in.snap.n)
+	r.flight, r.joined = c.board(r, 0, first)
+	if r.flight == nil {
+		r.answer.err = ErrUnavailable
 	}
-	return a
+}
+
+// endPart waits for a part's flight. One that began before the whole may have
+// brought something too old; one that begins now is right by construction.
+func (r *read) endPart(ctx context.Context) answer {
+	if r.flight != nil {
+		r.answer = r.await(ctx)
+		if r.answer.err == nil && !r.in.includes(&r.answer.snap) {
+			r.flight, r.joined = r.cache.board(r, r.in.snap.n, func(ctx context.Context) (snapshot, reading, error) {
+				return r.cache.look(ctx, r.key, r.tags, false)
+			})
+			r.answer = r.await(ctx)
+		}
+	}
+	r.in.add(r.answer)
+	return r.answer
 }

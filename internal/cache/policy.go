@@ -78,3 +78,5 @@ const (
 	changed
 	revoked
 )
+
+func (s state) String() string { return [...]string{"fresh", "expired", "changed", "revoked"}[s] }

@@ -126,6 +126,9 @@ func (r *Redis) call(ctx context.Context, do func(context.Context) error) error 
 		return errOpen
 	}
 	err := r.attempt(ctx, r.turns, do)
+	if !answered(err) {
+		r.calls.because(err)
+	}
 	r.calls.done(answered(err))
 	return err
 }
@@ -154,91 +157,6 @@ func (r *Redis) attempt(ctx context.Context, turns chan struct{}, do func(contex
 	ctx, cancel := context.WithTimeout(ctx, r.budget)
 	defer cancel()
 	return do(ctx)
-}
-
-// A reading is what one round trip to L2 saw: the entry, if any, how much of its
-// life is left, and the ids of the key's tags.
-type reading struct {
-	entry *entry
-	left  time.Duration
-	ids   []ids
-}
-
-// state is what has become of the entry.
-func (r *reading) state() state {
-	s := stateOf(r.entry.ids, r.ids)
-	if s == fresh && r.age() >= r.entry.fresh {
-		return expired
-	}
-	return s
-}
-
-// age is how long ago the entry was at age zero. It follows from the time to live
-// alone, so no two machines' clocks are ever compared.
-func (r *reading) age() time.Duration { return max(0, r.entry.retention-r.left) }
-
-// snapshotTag returns a tag's ids after creating what is missing of them, and sees
-// to it that the tag lives for ARGV[2] milliseconds at least.
-const snapshotTag = `
-redis.call('HSETNX', KEYS[1], 'c', ARGV[1])
-redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return redis.call('HMGET', KEYS[1], 'c', 'r')`
-
-// read looks up an entry and the ids of its tags in one round trip. With create
-// it makes the ids that are missing, which a snapshot for a fill needs.
-func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (reading, error) {
-	var out reading
-	err := r.call(ctx, func(ctx context.Context) error {
-		pipe := r.client.Pipeline()
-		// In this order: should an entry be stored in between, it looks older than it
-		// is. The other way round, an expired one would look as young as its successor.
-		ttl := pipe.PTTL(ctx, r.entryKey(key))
-		get := pipe.Get(ctx, r.entryKey(key))
-		pairs := make([]*redis.Cmd, len(tags))
-		for i, t := range tags {
-			if create {
-				pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), snapshotLife.Milliseconds())
-			} else {
-				pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
-			}
-		}
-		// Exec reports the first failure of any command, and a missing entry is
-		// one; so each command is asked.
-		_, _ = pipe.Exec(ctx)
-
-		out.ids = make([]ids, len(tags))
-		for i, cmd := range pairs {
-			pair, err := cmd.Slice()
-			if err != nil {
-				return fmt.Errorf("cache: read tag %s: %w", tags[i], err)
-			}
-			out.ids[i].change, _ = pair[0].(string)
-			out.ids[i].revoke, _ = pair[1].(string)
-		}
-		body, err := get.Bytes()
-		if errors.Is(err, redis.Nil) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cache: read entry: %w", err)
-		}
-		left, err := ttl.Result()
-		if err != nil || left <= 0 {
-			return err // not there yet at the first of the two commands
-		}
-		e, err := decodeEntry(body)
-		if err != nil {
-			r.log.Warn("cache: corrupt entry is a miss", "key", key)
-			return nil
-		}
-		out.entry, out.left = e, left
-		return nil
-	})
-	if err != nil {
-		return reading{}, err
-	}
-	return out, nil
 }
 
 // moveTag gives a tag a new id in field ARGV[1], and in the other one too where it

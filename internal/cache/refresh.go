@@ -58,7 +58,7 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 		defer cancel()
 		a, asked := c.refill(ctx, o, k, tags)
 		if asked {
-			c.origins.done(!c.away(a.err))
+			c.judge(!c.away(a.err), a.err)
 		}
 		if c.fault(a.err) {
 			c.o.Log.Warn("cache: refresh failed", "key", k.text, "error", a.err)

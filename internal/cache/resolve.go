@@ -4,18 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 )
 
-// look reads L2 for a key: first the process's half of the snapshot, then whether L2
-// is trusted, then the entry and the ids. The order is the proof; see trust.go.
+// look reads L2 for one key.
 func (c *Cache) look(ctx context.Context, k Key, tags []Tag, create bool) (snapshot, reading, error) {
-	snap := c.watch(tags)
-	if !c.trust.holds() {
-		return snap, reading{}, errDistrusted
+	snaps, readings := c.lookMany(ctx, []question{{k.text, tags}}, create)
+	return snaps[0], readings[0], readings[0].err
+}
+
+// lookMany reads L2: first the process's half of the snapshots, then whether L2 is
+// trusted, then the entries and the ids. The order is the proof; see trust.go.
+func (c *Cache) lookMany(ctx context.Context, questions []question, create bool) ([]snapshot, []reading) {
+	snaps := make([]snapshot, len(questions))
+	for i, q := range questions {
+		snaps[i] = c.watch(q.tags)
 	}
-	r, err := c.l2.read(ctx, k.text, tags, create)
-	snap.ids = r.ids
-	return snap, r, err
+	if !c.trust.holds() {
+		return snaps, slices.Repeat([]reading{{err: errDistrusted}}, len(questions))
+	}
+	readings := c.l2.readMany(ctx, questions, create)
+	for i := range snaps {
+		snaps[i].ids = readings[i].ids
+	}
+	return snaps, readings
 }
 
 // resolve answers a read past L1: from L2 if the policy allows, else by a fill.
@@ -24,7 +36,7 @@ func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part b
 	var r reading
 	err := errNoL2
 	if c.l2 != nil {
-		snap, r, err = c.look(ctx, k, snap.tags, false)
+		snap, r, err = f.look(ctx)
 	}
 	if err == nil {
 		if a, ok := c.freshIn(o, k, snap, r); ok {
@@ -35,6 +47,7 @@ func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part b
 		}
 		if !part && r.entry != nil && r.state() == expired && r.age() < r.entry.fresh+policy.Stale {
 			if a, ok := c.answerFrom(o, k, snap, r); ok {
+				o.stats.stood.add(whileRefreshing)
 				c.refresh(o, k, snap.tags)
 				return a
 			}
@@ -62,7 +75,7 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 	}
 	ended := false // stays so when the load ends its goroutine
 	if !part {
-		defer func() { c.origins.done(ended && !c.away(a.err)) }() // a probe must be answered
+		defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
 	}
 	if l2 == nil {
 		a = c.lead(ctx, f, o, k, snap)
@@ -72,6 +85,14 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 	}
 	ended = true
 	return a
+}
+
+// judge tells the origin's breaker how a load ended.
+func (c *Cache) judge(ok bool, err error) {
+	if !ok {
+		c.origins.because(err)
+	}
+	c.origins.done(ok)
 }
 
 // away reports whether a load's error may mean that the origin is away. A panic is
@@ -101,6 +122,11 @@ func (c *Cache) standIn(ctx context.Context, o *origin, k Key, tags []Tag, failu
 	old, ok := c.answerFrom(o, k, snap, r)
 	if !ok {
 		return failure
+	}
+	if r.state() == changed {
+		o.stats.stood.add(whenChanged)
+	} else {
+		o.stats.stood.add(whenExpired)
 	}
 	c.o.Log.Warn("cache: load failed, serving a stale copy", "key", k.text, "error", failure.err)
 	return old

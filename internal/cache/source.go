@@ -122,22 +122,32 @@ func (s *Source[T]) GetOrSet(ctx context.Context, values ...string) (T, error) {
 // Fetch is GetOrSet with the particulars. A hit in L1 allocates nothing.
 func (s *Source[T]) Fetch(ctx context.Context, values ...string) (Result[T], error) {
 	c, o := s.cache, s.origin
-	if len(values) != len(o.spec.Dims) {
-		panic(fmt.Sprintf("cache: key %s has %d dimensions, got %d values", o.spec.head, len(o.spec.Dims), len(values)))
-	}
 	var scratch [256]byte
-	text := o.spec.append(scratch[:0], values)
-	in := wholeOf(ctx)
-	copied := c.l1.get(text)
-	if now := c.now(); in == nil && copied != nil && c.valid(copied, now) {
-		o.stats.hitL1.Add(1)
-		if copied.early(now, c.o.Rand) {
-			c.refresh(o, o.spec.key(copied.key, values), copied.snap.tags)
-		}
-		return result[T](&copied.answer, HitL1, copied.expires-now)
+	text, in := o.spec.render(scratch[:0], values), wholeOf(ctx)
+	copied, hit := c.hit(o, text, values, in)
+	if hit {
+		return result[T](&copied.answer, HitL1, copied.expires-c.now())
 	}
 	a := c.fetch(ctx, o, o.spec.key(string(text), values), copied, in)
 	return result[T](&a, a.outcome, a.expires-c.now())
+}
+
+// hit looks into L1 and reports whether what is there answers a read. For a part of a
+// whole that takes more; see nested.go.
+func (c *Cache) hit(o *origin, text []byte, values []string, in *whole) (copied *l1Copy, answers bool) {
+	copied = c.l1.get(text)
+	if copied == nil || in != nil {
+		return copied, false
+	}
+	now := c.now()
+	if !c.valid(copied, now) {
+		return copied, false
+	}
+	o.stats.hitL1.Add(1)
+	if copied.early(now, c.o.Rand) {
+		c.refresh(o, o.spec.key(copied.key, values), copied.snap.tags)
+	}
+	return copied, true
 }
 
 func result[T any](a *answer, how Outcome, left time.Duration) (Result[T], error) {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -14,11 +15,11 @@ type Stats struct {
 	MovesRevoked uint64 // tags moved as revoked by this process
 	MovesFailed  uint64 // moves that did not reach L2
 	FloorsRaised uint64 // times that everything taken before stopped counting
-	TrustLost    uint64 // reasons that were found to distrust L2
 
-	L2Distrusted bool // L2 is not read until a drain has ended
-	L2Open       bool // the breaker before L2 is open
-	OriginOpen   bool // the breaker before the origin is open
+	TrustLost    map[string]uint64 // reasons that were found to distrust L2: move_failed, subscription_lost or event_late
+	L2Distrusted bool              // L2 is not read until a drain has ended
+	L2           BreakerStats      // before L2
+	Origin       BreakerStats      // before the origin
 
 	L1Entries   int
 	L1Bytes     int64
@@ -37,18 +38,76 @@ type KeyStats struct {
 	Loads    uint64
 	LoadTime time.Duration // of all loads together
 
-	Fenced     uint64 // fills kept out of L1 because a tag moved while they ran
-	Refused    uint64 // fills that L2 did not take: lease lost, or not reached
-	LeaseWaits uint64 // waits for another process's fill
-	L2Errors   uint64 // calls to L2 that failed or were too slow, taken for a miss
+	Fenced   uint64 // fills kept out of L1 because a tag moved while they ran
+	L2Errors uint64 // calls to L2 that failed or were too slow, taken for a miss
+
+	Stood   map[string]uint64 // stale copies that answered a flight: refreshing (expired, while a refresh runs), expired or changed (because the load failed)
+	Refused map[string]uint64 // fills that L2 did not take: lease_lost, no_ids (L2 was not read at the snapshot) or error
+	Waits   map[string]uint64 // waits for another process's fill, by how they ended: landed, refused, failed, unheard (looked for itself) or given_up
 }
 
 // keyStats are the counters behind KeyStats.
 type keyStats struct {
-	hitL1, hitL2, stale, miss, wait, errors      atomic.Uint64
-	loads, fenced, refused, leaseWaits, l2Errors atomic.Uint64
-	loadNanos                                    atomic.Int64
+	hitL1, hitL2, stale, miss, wait, errors atomic.Uint64
+	loads, fenced, l2Errors                 atomic.Uint64
+	loadNanos                               atomic.Int64
+	stood, refused, waits                   tally
 }
+
+// A tally counts what happens, by why.
+type tally struct {
+	mu sync.Mutex
+	n  map[string]uint64
+}
+
+func (t *tally) add(why string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.n == nil {
+		t.n = make(map[string]uint64)
+	}
+	t.n[why]++
+}
+
+// by returns the counts, of these reasons also when they are zero.
+func (t *tally) by(reasons ...string) map[string]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	counts := make(map[string]uint64, len(reasons))
+	for _, why := range reasons {
+		counts[why] = t.n[why]
+	}
+	return counts
+}
+
+// Why things happen, as the metrics name it.
+const (
+	// a stale copy answered
+	whileRefreshing = "refreshing" // it is expired, and a refresh runs
+	whenExpired     = "expired"    // the load failed
+	whenChanged     = "changed"    // the load failed
+
+	// L2 did not take a fill
+	leaseLost   = "lease_lost"
+	noIDs       = "no_ids" // L2 was not read at the snapshot
+	storeFailed = "error"
+
+	// a wait for another process's fill ended
+	waitLanded  = "landed"
+	waitRefused = "refused"
+	waitFailed  = "failed"
+	waitUnheard = "unheard" // the waiter looked for itself
+	waitGivenUp = "given_up"
+
+	// L2 is distrusted
+	moveFailed       = "move_failed"       // by this process
+	subscriptionLost = "subscription_lost" // what broke it may have cost Redis its last writes
+	eventLate        = "event_late"        // somebody's move is missing
+
+	// a breaker's call failed
+	callTimeout = "timeout"
+	callError   = "error"
+)
 
 // count counts a read that L1 did not answer.
 func (s *keyStats) count(a answer, joined bool) {
@@ -63,6 +122,22 @@ func (s *keyStats) count(a answer, joined bool) {
 		s.stale.Add(1)
 	default:
 		s.miss.Add(1)
+	}
+}
+
+// waited counts a wait for another process's fill.
+func (s *keyStats) waited(how ending, patient bool) {
+	switch {
+	case !patient:
+		s.waits.add(waitGivenUp)
+	case how == landed:
+		s.waits.add(waitLanded)
+	case how == refused:
+		s.waits.add(waitRefused)
+	case how == failed:
+		s.waits.add(waitFailed)
+	default:
+		s.waits.add(waitUnheard)
 	}
 }
 
@@ -99,7 +174,10 @@ func (c *Cache) Stats() Stats {
 		FloorsRaised: c.heard.raised.Load(),
 	}
 	s.TrustLost, s.L2Distrusted = c.trust.report()
-	s.L2Open, s.OriginOpen = c.l2 != nil && c.l2.calls.open(), c.origins.open()
+	s.Origin = c.origins.stats()
+	if c.l2 != nil {
+		s.L2 = c.l2.calls.stats()
+	}
 	s.L1Entries, s.L1Bytes, s.L1Evictions = c.l1.usage()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -109,8 +187,10 @@ func (c *Cache) Stats() Stats {
 			HitL1: k.hitL1.Load(), HitL2: k.hitL2.Load(), Stale: k.stale.Load(),
 			Miss: k.miss.Load(), Wait: k.wait.Load(), Errors: k.errors.Load(),
 			Loads: k.loads.Load(), LoadTime: time.Duration(k.loadNanos.Load()),
-			Fenced: k.fenced.Load(), Refused: k.refused.Load(),
-			LeaseWaits: k.leaseWaits.Load(), L2Errors: k.l2Errors.Load(),
+			Fenced: k.fenced.Load(), L2Errors: k.l2Errors.Load(),
+			Stood:   k.stood.by(whileRefreshing, whenExpired, whenChanged),
+			Refused: k.refused.by(leaseLost, noIDs, storeFailed),
+			Waits:   k.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),
 		}
 	}
 	return s

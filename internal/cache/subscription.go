@@ -90,7 +90,7 @@ func (c *Cache) heed(message string) {
 // have cost Redis its last writes as well, so L2 is distrusted until the moves of
 // the last seconds have been repeated.
 func (c *Cache) cutOff() {
-	c.trust.lose()
+	c.trust.lose(subscriptionLost)
 	c.deafen()
 }
 

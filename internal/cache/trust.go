@@ -23,7 +23,8 @@ import (
 // an old entry and a young number.
 type trust struct {
 	mu    sync.Mutex
-	lost  uint64    // times that trust was lost
+	lost  uint64 // times that trust was lost
+	why   tally
 	since time.Time // when it was lost first; zero: trusted
 }
 
@@ -34,10 +35,11 @@ var (
 )
 
 // lose distrusts L2 from now on.
-func (t *trust) lose() {
+func (t *trust) lose(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lost++
+	t.why.add(why)
 	if t.since.IsZero() {
 		t.since = time.Now()
 	}
@@ -49,15 +51,15 @@ func (t *trust) holds() bool {
 	return t.since.IsZero()
 }
 
-func (t *trust) report() (lost uint64, distrusted bool) {
+func (t *trust) report() (lost map[string]uint64, distrusted bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.lost, !t.since.IsZero()
+	return t.why.by(moveFailed, subscriptionLost, eventLate), !t.since.IsZero()
 }
 
 // Distrust stops reads of L2 until a drain has ended: something is known to be
 // undelivered.
-func (c *Cache) Distrust() { c.trust.lose() }
+func (c *Cache) Distrust() { c.trust.lose(eventLate) }
 
 // BeginDrain begins an attempt to win trust in L2 back, and reports whether one is
 // needed. The caller then repeats every move that may not have landed (all that are

@@ -10,16 +10,19 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 		loads      = counter("cache_loads", "Loads from the origin.", "key")
 		loadTime   = counter("cache_load_seconds", "Time spent in loads.", "key")
 		fenced     = counter("cache_fills_fenced", "Fills kept out of L1 because a tag moved while they ran.", "key")
-		refused    = counter("cache_fills_refused", "Fills that L2 did not take.", "key")
-		leaseWaits = counter("cache_lease_waits", "Waits for another process's fill.", "key")
+		refused    = counter("cache_fills_refused", "Fills that L2 did not take: lease_lost, no_ids (L2 was not read at the snapshot) or error.", "key", "reason")
+		stood      = counter("cache_stale_served", "Stale copies that answered: expired while one is refreshing; expired or changed when the load failed.", "key", "reason")
+		leaseWaits = counter("cache_lease_waits", "Waits for another process's fill by how they ended: landed, refused, failed, unheard (looked for itself) or given_up.", "key", "ending")
 		l2Errors   = counter("cache_l2_errors", "Calls to L2 that failed or were too slow.", "key")
 
 		moved       = counter("cache_moved_tags", "Tags that this process moved.", "move")
 		movesFailed = counter("cache_moves_failed", "Moves that did not reach L2.")
 		floors      = counter("cache_floors_raised", "Times that everything taken before stopped counting.")
-		trustLost   = counter("cache_l2_trust_lost", "Reasons found to distrust L2: a failed move, a lost subscription, a late event.")
+		trustLost   = counter("cache_l2_trust_lost", "Reasons found to distrust L2: move_failed, subscription_lost or event_late.", "reason")
 		distrusted  = gauge("cache_l2_distrusted", "1 while L2 is not read, because something may be missing there.")
 		breakers    = gauge("cache_breaker_open", "1 while calls are kept back, since those before have failed.", "of")
+		opened      = counter("cache_breaker_opened", "Times that a breaker opened.", "of")
+		failures    = counter("cache_breaker_failures", "Calls that failed and count for a breaker: timeout or error.", "of", "reason")
 
 		entries   = gauge("cache_l1_entries", "Copies in the process.")
 		bytes     = gauge("cache_l1_bytes", "Bytes of the copies in the process.")
@@ -27,8 +30,8 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 	)
 	m.registry.MustRegister(&collector{
 		metrics: []metric{
-			reads, loads, loadTime, fenced, refused, leaseWaits, l2Errors,
-			moved, movesFailed, floors, trustLost, distrusted, breakers, entries, bytes, evictions,
+			reads, loads, loadTime, fenced, refused, stood, leaseWaits, l2Errors,
+			moved, movesFailed, floors, trustLost, distrusted, breakers, opened, failures, entries, bytes, evictions,
 		},
 		read: func(emit emit) {
 			s := stats()
@@ -42,18 +45,22 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 				emit(loads, float64(k.Loads), key)
 				emit(loadTime, k.LoadTime.Seconds(), key)
 				emit(fenced, float64(k.Fenced), key)
-				emit(refused, float64(k.Refused), key)
-				emit(leaseWaits, float64(k.LeaseWaits), key)
+				emit.each(refused, k.Refused, key)
+				emit.each(stood, k.Stood, key)
+				emit.each(leaseWaits, k.Waits, key)
 				emit(l2Errors, float64(k.L2Errors), key)
 			}
 			emit(moved, float64(s.MovesChanged), "changed")
 			emit(moved, float64(s.MovesRevoked), "revoked")
 			emit(movesFailed, float64(s.MovesFailed))
 			emit(floors, float64(s.FloorsRaised))
-			emit(trustLost, float64(s.TrustLost))
+			emit.each(trustLost, s.TrustLost)
 			emit(distrusted, flag(s.L2Distrusted))
-			emit(breakers, flag(s.L2Open), "l2")
-			emit(breakers, flag(s.OriginOpen), "origin")
+			for of, b := range map[string]cache.BreakerStats{"l2": s.L2, "origin": s.Origin} {
+				emit(breakers, flag(b.Open), of)
+				emit(opened, float64(b.Opened), of)
+				emit.each(failures, b.Failures, of)
+			}
 			emit(entries, float64(s.L1Entries))
 			emit(bytes, float64(s.L1Bytes))
 			emit(evictions, float64(s.L1Evictions))

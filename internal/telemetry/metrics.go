@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -55,6 +56,13 @@ func gauge(name, help string, labels ...string) metric {
 
 // emit sends one reading of a metric.
 type emit func(m metric, value float64, labels ...string)
+
+// each sends a reading for each value of the last label.
+func (e emit) each(m metric, counts map[string]uint64, labels ...string) {
+	for last, n := range counts {
+		e(m, float64(n), append(slices.Clone(labels), last)...)
+	}
+}
 
 // collector reads Stats when it is scraped. What it holds in memory is a table
 // of names and a function.

@@ -51,11 +51,16 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 				"feed.page/1": {
 					HitL1: 1, HitL2: 2, Stale: 3, Miss: 4, Wait: 5, Errors: 6,
 					Loads: 7, LoadTime: 8500 * time.Millisecond,
-					Fenced: 9, Refused: 10, LeaseWaits: 11, L2Errors: 12,
+					Fenced: 9, L2Errors: 12,
+					Refused: map[string]uint64{"lease_lost": 10},
+					Stood:   map[string]uint64{"changed": 20},
+					Waits:   map[string]uint64{"landed": 11, "given_up": 0},
 				},
 				"products.one/2": {Miss: 1},
 			},
 			MovesChanged: 13, MovesRevoked: 14, MovesFailed: 15, FloorsRaised: 16,
+			TrustLost: map[string]uint64{"event_late": 21},
+			L2:        cache.BreakerStats{Open: true, Opened: 22, Failures: map[string]uint64{"timeout": 23}},
 			L1Entries: 17, L1Bytes: 18, L1Evictions: 19,
 		}
 	})
@@ -70,8 +75,15 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 		communityfeed_cache_loads_total{key="feed.page/1"} 7
 		communityfeed_cache_load_seconds_total{key="feed.page/1"} 8.5
 		communityfeed_cache_fills_fenced_total{key="feed.page/1"} 9
-		communityfeed_cache_fills_refused_total{key="feed.page/1"} 10
-		communityfeed_cache_lease_waits_total{key="feed.page/1"} 11
+		communityfeed_cache_fills_refused_total{key="feed.page/1",reason="lease_lost"} 10
+		communityfeed_cache_stale_served_total{key="feed.page/1",reason="changed"} 20
+		communityfeed_cache_lease_waits_total{ending="landed",key="feed.page/1"} 11
+		communityfeed_cache_lease_waits_total{ending="given_up",key="feed.page/1"} 0
+		communityfeed_cache_l2_trust_lost_total{reason="event_late"} 21
+		communityfeed_cache_breaker_open{of="l2"} 1
+		communityfeed_cache_breaker_open{of="origin"} 0
+		communityfeed_cache_breaker_opened_total{of="l2"} 22
+		communityfeed_cache_breaker_failures_total{of="l2",reason="timeout"} 23
 		communityfeed_cache_l2_errors_total{key="feed.page/1"} 12
 		communityfeed_cache_moved_tags_total{move="changed"} 13
 		communityfeed_cache_moved_tags_total{move="revoked"} 14

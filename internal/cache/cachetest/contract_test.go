@@ -370,6 +370,80 @@ func TestKeysAreApartWhateverIsInTheirValues(t *testing.T) {
 	})
 }
 
+func TestManyReadsAreAsGoodAsOneByOne(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "v")
+		r.set("b", "v")
+		r.reads(t, "a", "v")
+		for round := range 2 {
+			got, errs := r.item.GetMany(t.Context(), [][]string{{"a"}, {"b"}, {"none"}, {"a"}})
+			if errs == nil || errs[0] != nil || errs[1] != nil || !errors.Is(errs[2], errAbsent) || errs[3] != nil {
+				t.Errorf("round %d: got errors %v", round, errs)
+			}
+			if got[0].Value != "v" || got[1].Value != "v" || got[3].Value != "v" {
+				t.Errorf("round %d: got %+v", round, got)
+			}
+		}
+		r.loaded(t, "item/1 a", 1)
+		r.loaded(t, "item/1 b", 1)
+		r.write(t, "a", "w", cache.Changed)
+		if got, errs := r.item.GetMany(t.Context(), [][]string{{"a"}, {"b"}}); errs != nil || got[0].Value != "w" || got[1].Value != "v" {
+			t.Errorf("after a move: %+v, %v", got, errs)
+		}
+		r.loaded(t, "item/1 b", 1)
+	})
+}
+
+func TestValueThatIsSetIsReadAndEndsWithAMove(t *testing.T) {
+	for name, m := range bothMoves {
+		t.Run(name, func(t *testing.T) {
+			eachTier(t, func(t *testing.T, r *rig) {
+				if got, found := r.item.Get(t.Context(), "a"); found {
+					t.Errorf("found %q", got.Value)
+				}
+				from := r.item.Snapshot(t.Context(), "a")
+				if err := r.item.Set(t.Context(), from, "v"); err != nil {
+					t.Fatal(err)
+				}
+				if got, found := r.item.Get(t.Context(), "a"); !found || got.Value != "v" {
+					t.Errorf("got %q, %v", got.Value, found)
+				}
+				r.reads(t, "a", "v")
+				r.loaded(t, "item/1 a", 0)
+				r.write(t, "a", "w", m)
+				if got, found := r.item.Get(t.Context(), "a"); found {
+					t.Errorf("found %q after a move", got.Value)
+				}
+				r.reads(t, "a", "w")
+			})
+		})
+	}
+}
+
+func TestValueOfASnapshotFromBeforeAWriteIsNotRead(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		from := r.item.Snapshot(t.Context(), "a")
+		r.write(t, "a", "new", cache.Changed)
+		_ = r.item.Set(t.Context(), from, "old") // whether it is stored does not matter
+		r.reads(t, "a", "new")
+	})
+}
+
+func TestOneAtATimeRunsUnderALock(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		ran, err := r.WithLock(t.Context(), "sweep", func(ctx context.Context) error {
+			again, _ := r.WithLock(ctx, "sweep", func(context.Context) error { return nil })
+			if again == r.l2 {
+				t.Errorf("ran under a lock that is held: %v", again)
+			}
+			return errBroken
+		})
+		if !ran || !errors.Is(err, errBroken) {
+			t.Errorf("got %v, %v", ran, err)
+		}
+	})
+}
+
 func TestClosedCacheSaysSo(t *testing.T) {
 	eachTier(t, func(t *testing.T, r *rig) {
 		r.Close()

@@ -1,0 +1,130 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A question is what L2 is asked about: a rendered key and its tags.
+type question struct {
+	key  string
+	tags []Tag
+}
+
+// A reading is what one round trip to L2 saw of a question: the entry, if any, how
+// much of its life is left, and the ids of the key's tags.
+type reading struct {
+	entry *entry
+	left  time.Duration
+	ids   []ids
+	err   error // why nothing is known
+}
+
+// state is what has become of the entry.
+func (r *reading) state() state {
+	s := stateOf(r.entry.ids, r.ids)
+	if s == fresh && r.age() >= r.entry.fresh {
+		return expired
+	}
+	return s
+}
+
+// age is how long ago the entry was at age zero. It follows from the time to live
+// alone, so no two machines' clocks are ever compared.
+func (r *reading) age() time.Duration { return max(0, r.entry.retention-r.left) }
+
+// snapshotTag returns a tag's ids after creating what is missing of them, and sees
+// to it that the tag lives for ARGV[2] milliseconds at least.
+const snapshotTag = `
+redis.call('HSETNX', KEYS[1], 'c', ARGV[1])
+redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return redis.call('HMGET', KEYS[1], 'c', 'r')`
+
+// read answers one question.
+func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (reading, error) {
+	out := r.readMany(ctx, []question{{key, tags}}, create)[0]
+	return out, out.err
+}
+
+// readMany looks up entries and the ids of their tags, all in one round trip. With
+// create it makes the ids that are missing, which a snapshot for a fill needs. One
+// answer may fail alone; when the call fails, all of them have.
+func (r *Redis) readMany(ctx context.Context, questions []question, create bool) []reading {
+	out := make([]reading, len(questions))
+	err := r.call(ctx, func(ctx context.Context) error {
+		pipe := r.client.Pipeline()
+		replies := make([]func() (reading, error), len(questions))
+		for i, q := range questions {
+			replies[i] = r.ask(ctx, pipe, q, create)
+		}
+		_, _ = pipe.Exec(ctx) // reports the first failure of any command, and a missing entry is one
+		for i, reply := range replies {
+			var err error
+			if out[i], err = reply(); !answered(err) {
+				return err
+			}
+			out[i].err = err
+		}
+		return nil
+	})
+	if err != nil {
+		for i := range out {
+			out[i] = reading{err: err}
+		}
+	}
+	return out
+}
+
+// ask puts the commands of one question into a pipeline, and returns what makes a
+// reading of the replies once it has been executed.
+func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, create bool) (reply func() (reading, error)) {
+	// In this order: should an entry be stored in between, it looks older than it
+	// is. The other way round, an expired one would look as young as its successor.
+	ttl := pipe.PTTL(ctx, r.entryKey(q.key))
+	get := pipe.Get(ctx, r.entryKey(q.key))
+	pairs := make([]*redis.Cmd, len(q.tags))
+	for i, t := range q.tags {
+		if create {
+			pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), snapshotLife.Milliseconds())
+		} else {
+			pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
+		}
+	}
+	return func() (reading, error) {
+		out := reading{ids: make([]ids, len(q.tags))}
+		for i, cmd := range pairs {
+			pair, err := cmd.Slice()
+			if err != nil {
+				return reading{}, fmt.Errorf("cache: read tag %s: %w", q.tags[i], err)
+			}
+			out.ids[i].change, _ = pair[0].(string)
+			out.ids[i].revoke, _ = pair[1].(string)
+		}
+		body, err := get.Bytes()
+		if errors.Is(err, redis.Nil) {
+			return out, nil
+		}
+		if err != nil {
+			return reading{}, fmt.Errorf("cache: read entry: %w", err)
+		}
+		left, err := ttl.Result()
+		if err != nil {
+			return reading{}, fmt.Errorf("cache: read entry: %w", err)
+		}
+		if left <= 0 {
+			return out, nil // not there yet at the first of the two commands
+		}
+		e, err := decodeEntry(body)
+		if err != nil {
+			r.log.Warn("cache: corrupt entry is a miss", "key", q.key)
+			return out, nil
+		}
+		out.entry, out.left = e, left
+		return out, nil
+	}
+}
