@@ -53,10 +53,14 @@ func assemble(p parts) (*server.Server, *events.Relay, error) {
 		Doubt:      p.pages.Distrust,
 		BeginDrain: p.pages.BeginDrain,
 		Purge:      func(ctx context.Context) error { return server.Purge(ctx, outbox) },
+		Alone: func(ctx context.Context, do func(context.Context) error) error {
+			_, err := p.pages.WithLock(ctx, "outbox.sweep", do)
+			return err
+		},
 	})
 	p.metrics.Cache(p.pages.Stats)
 	p.metrics.Events(bus, outbox, relay)
-	service := server.New(p.log, verifier, p.pages, bus, posts, catalogue, web.Handler(), p.metrics, p.options)
+	service := server.New(p.log, verifier, p.pages, bus, outbox, posts, catalogue, web.Handler(), p.metrics, p.options)
 	return service, relay, nil
 }
 

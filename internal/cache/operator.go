@@ -30,11 +30,8 @@ type Inspection struct {
 // Inspect returns what L2 holds under a rendered key, whatever has become of it and
 // whether L2 is trusted or not. found is false when that is nothing.
 func (c *Cache) Inspect(ctx context.Context, key string) (i Inspection, found bool, err error) {
-	if c.l2 == nil {
-		return i, false, errNoL2
-	}
 	o, k, err := c.parse(key)
-	if err != nil {
+	if err != nil || c.l2 == nil {
 		return i, false, err
 	}
 	tags := o.tags(k)

@@ -57,6 +57,10 @@ type RelayOptions struct {
 	// in for events that cannot be delivered, and is called outside of the
 	// relay's transactions, so it may write to the outbox itself.
 	Purge func(ctx context.Context) error
+
+	// Alone runs do unless another process is running one, to spare the fleet the
+	// same work. Nothing depends on it. Default: run it.
+	Alone func(ctx context.Context, do func(context.Context) error) error
 }
 
 // Relay delivers the rows that their writers did not: the writer died after its
@@ -108,6 +112,9 @@ func NewRelay(outbox *Outbox, o RelayOptions) *Relay {
 	}
 	if o.Purge == nil {
 		o.Purge = func(context.Context) error { return nil }
+	}
+	if o.Alone == nil {
+		o.Alone = func(ctx context.Context, do func(context.Context) error) error { return do(ctx) }
 	}
 	return &Relay{outbox: outbox, o: o, kinds: outbox.kinds.names(), log: outbox.log, now: time.Now}
 }
@@ -194,13 +201,18 @@ func (r *Relay) open(ctx context.Context, after, upTo int64, limit int) ([]int64
 	return ids, nil
 }
 
-// sweep deletes rows that were delivered long ago. Processes that sweep at the same
-// time take different rows, and none waits for another. Parked rows stay.
+// sweep deletes rows that were delivered long ago, in one process at a time. Where
+// several do it all the same, they take different rows, and none waits for another.
+// Parked rows stay.
 func (r *Relay) sweep(ctx context.Context) error {
-	now := r.now()
-	if now.Before(r.nextSweep) {
-		return nil
+	if now := r.now(); !now.Before(r.nextSweep) {
+		r.nextSweep = now.Add(sweepEvery)
+		return r.o.Alone(ctx, r.sweepSome)
 	}
+	return nil
+}
+
+func (r *Relay) sweepSome(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	deleted, err := r.outbox.pool.Exec(ctx, `
@@ -211,8 +223,8 @@ func (r *Relay) sweep(ctx context.Context) error {
 		return fmt.Errorf("sweeping delivered events: %w", err)
 	}
 	r.swept.Add(uint64(deleted.RowsAffected()))
-	if deleted.RowsAffected() < sweepBatch {
-		r.nextSweep = now.Add(sweepEvery)
+	if deleted.RowsAffected() >= sweepBatch {
+		r.nextSweep = time.Time{} // there are more
 	}
 	return nil
 }

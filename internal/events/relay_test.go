@@ -154,6 +154,27 @@ func TestSweepsOfTwoProcessesDoNotWaitForEachOther(t *testing.T) {
 	equal(t, "swept", p.relay.Stats().Swept, uint64(1))
 }
 
+func TestRelaySweepsOnlyWhenNoOtherProcessDoes(t *testing.T) {
+	alone := false
+	p := newProcess(t, func(o *events.RelayOptions) {
+		o.Alone = func(ctx context.Context, do func(context.Context) error) error {
+			if !alone {
+				return nil
+			}
+			return do(ctx)
+		}
+	})
+	p.delivered(t, 1, 2*time.Hour)
+	p.poll(t)
+	equal(t, "swept while another one sweeps", p.relay.Stats().Swept, uint64(0))
+	alone = true
+	p.poll(t)
+	equal(t, "swept before the next minute", p.relay.Stats().Swept, uint64(0))
+	p.clock.turn(time.Minute)
+	p.poll(t)
+	equal(t, "swept after it", p.relay.Stats().Swept, uint64(1))
+}
+
 // logSignal tells of every line that contains a text.
 type logSignal struct {
 	text string

@@ -54,9 +54,9 @@ func newHouse(t *testing.T) house {
 		t.Fatal(err)
 	}
 	bus := events.NewBus(log)
-	outbox := events.NewOutbox(pool, bus, slices.Concat(feed.Events, products.Events), log)
+	outbox := events.NewOutbox(pool, bus, slices.Concat(Events, feed.Events, products.Events), log)
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the page") })
-	s := New(log, verifier, c, bus,
+	s := New(log, verifier, c, bus, outbox,
 		feed.NewHandler(feed.NewStore(pool, outbox), c, cachehttp.NewCursors(secret)),
 		products.NewHandler(products.NewStore(pool, outbox)),
 		page, telemetry.NewMetrics(), Options{Checks: []Check{{"postgres", true, pool.Ping}, {"redis", false, l2.Ping}}})
@@ -91,7 +91,9 @@ func TestTheRouteMapIsComplete(t *testing.T) {
 		DELETE,PUT:/api/posts/:id/like
 		DELETE,PUT:/api/blocks/:userID
 		GET,HEAD,POST:/api/products
-		DELETE,GET,HEAD,PUT:/api/products/:id`)
+		DELETE,GET,HEAD,PUT:/api/products/:id
+		POST:/admin/cache/purge
+		DELETE,GET:/admin/cache/entries`)
 	methods := map[string][]string{}
 	for _, r := range newHouse(t).echo.Routes() {
 		methods[r.Path] = append(methods[r.Path], r.Method)

@@ -141,12 +141,12 @@ func tooLarge() error {
 }
 
 // identified puts the caller on the request's context. It holds for everything
-// below /api, paths that do not exist included: a token that cannot be trusted
-// is refused wherever it is shown, and never read as "nobody".
+// below /api and /admin, paths that do not exist included: a token that cannot be
+// trusted is refused wherever it is shown, and never read as "nobody".
 func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if !strings.HasPrefix(r.URL.Path, "/api/") {
+		if !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/admin/") {
 			return next(c)
 		}
 		caller, err := s.caller(r.Header)

@@ -12,7 +12,7 @@ import (
 
 // routes is the map of the service. Every path is mounted here or one step
 // below, in the Routes of its domain.
-func (s *Server) routes(cached *cachehttp.Cached, f *feed.Handler, p *products.Handler, page http.Handler) {
+func (s *Server) routes(cached *cachehttp.Cached, f *feed.Handler, p *products.Handler, a *admin, page http.Handler) {
 	s.get("/", echo.WrapHandler(page))
 	s.get("/livez", s.livez)
 	s.get("/readyz", s.readyz)
@@ -21,6 +21,8 @@ func (s *Server) routes(cached *cachehttp.Cached, f *feed.Handler, p *products.H
 	api := s.echo.Group("/api")
 	f.Routes(api, cached) // communities, members, posts, translations, likes, blocks
 	p.Routes(api, cached) // products
+
+	a.routes(s.echo.Group("/admin")) // the cache
 }
 
 // get mounts a page for GET and HEAD.

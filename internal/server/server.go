@@ -10,6 +10,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
@@ -68,11 +69,12 @@ type Server struct {
 // New mounts every route and subscribes the invalidation to the bus, so that
 // what is published from then on moves the cache's tags.
 func New(
-	log *slog.Logger, verifier *identity.Verifier, c *cache.Cache, bus *events.Bus,
+	log *slog.Logger, verifier *identity.Verifier, c *cache.Cache, bus *events.Bus, outbox *events.Outbox,
 	f *feed.Handler, p *products.Handler, page http.Handler, metrics *telemetry.Metrics, o Options,
 ) *Server {
 	s := newServer(log, verifier, bus, metrics, o)
-	s.routes(cachehttp.New(s.echo, c), f, p, page)
+	purge := func(ctx context.Context) error { return Purge(ctx, outbox) }
+	s.routes(cachehttp.New(s.echo, c), f, p, &admin{c, purge}, page)
 	bus.Subscribe("invalidation", invalidation(c.Move, moves, feed.Moves, products.Moves))
 	return s
 }
