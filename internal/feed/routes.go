@@ -65,7 +65,7 @@ func communityList(page []cachehttp.Param) cachehttp.Route {
 	return cachehttp.Route{
 		Name: "communities.list", Version: 1,
 		Query: page, Identity: identity.User,
-		Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: time.Hour},
+		Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Long},
 		Tags:   func(cache.Key) []cache.Tag { return []cache.Tag{communities} },
 	}
 }
@@ -73,7 +73,7 @@ func communityList(page []cachehttp.Param) cachehttp.Route {
 var communityPage = cachehttp.Route{
 	Name: "communities.one", Version: 1,
 	Path: []cachehttp.Param{cachehttp.ID("id")}, Identity: identity.User,
-	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: time.Hour},
+	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Long},
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("id"))} },
 }
 
@@ -84,7 +84,7 @@ func feedPage(page []cachehttp.Param) cachehttp.Route {
 		Name: "feed.page", Version: 1,
 		Path: []cachehttp.Param{cachehttp.ID("id")}, Query: page,
 		Identity: identity.User | identity.Locale | identity.FeedV2,
-		Policy:   cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: time.Hour},
+		Policy:   cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
 		Tags:     func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("id"))} },
 	}
 }
@@ -94,14 +94,14 @@ func feedPage(page []cachehttp.Param) cachehttp.Route {
 var sharedPart = cache.Spec{
 	Name: "feed.shared", Version: 1,
 	Dims:   []string{"community", "locale", "order", "after", "limit"},
-	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: time.Hour},
+	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("community"))} },
 }
 
 var postPage = cachehttp.Route{
 	Name: "posts.one", Version: 1,
 	Path: []cachehttp.Param{cachehttp.ID("id")}, Identity: identity.User | identity.Locale,
-	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: time.Hour},
+	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{postTag(k.Get("id"))} },
 }
 

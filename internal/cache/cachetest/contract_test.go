@@ -273,6 +273,23 @@ func TestValueOfASnapshotFromBeforeAWriteIsNotRead(t *testing.T) {
 	})
 }
 
+func TestValueThatIsSetWhileTheKeyIsBeingFilledIsNotStored(t *testing.T) {
+	eachTier(t, func(t *testing.T, r *rig) {
+		r.set("a", "loaded")
+		from := r.item.Snapshot(t.Context(), "a")
+		release := r.hold()
+		var reads sync.WaitGroup
+		reads.Go(func() { r.reads(t, "a", "loaded") })
+		synctest.Wait()
+		err := r.item.Set(t.Context(), from, "set")
+		if r.l2 && !errors.Is(err, cache.ErrNotStored) || !r.l2 && err != nil {
+			t.Errorf("got %v", err)
+		}
+		release()
+		reads.Wait()
+	})
+}
+
 func TestOneAtATimeRunsUnderALock(t *testing.T) {
 	eachTier(t, func(t *testing.T, r *rig) {
 		ran, err := r.WithLock(t.Context(), "sweep", func(ctx context.Context) error {
