@@ -37,7 +37,7 @@ func (b *breaker) allow() bool {
 	switch {
 	case b.failures <= b.spare:
 		return true
-	case b.probing || now.Before(b.until):
+	case b.holds(now):
 		return false
 	case now.After(b.until.Add(breakerMost)):
 		b.failures = 0
@@ -72,6 +72,17 @@ func (b *breaker) because(err error) {
 	} else {
 		b.why.add(callError)
 	}
+}
+
+// holds reports whether an open breaker keeps calls back at this moment: until its
+// time is over, and while a probe is under way. Its caller has the mutex.
+func (b *breaker) holds(now time.Time) bool { return b.probing || now.Before(b.until) }
+
+// refuses reports whether allow would say no. It lets nobody through as the probe.
+func (b *breaker) refuses() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > b.spare && b.holds(time.Now())
 }
 
 // open reports whether calls are being kept back.

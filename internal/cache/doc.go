@@ -48,8 +48,9 @@
 // nested.go is a load that reads other cached loads, refresh.go a fill that nobody
 // waits for, many.go many reads at a time. memory.go, and redis.go with reading.go and
 // entry.go, are the tiers. heard.go and subscription.go are what the process knows of
-// moves. trust.go, breaker.go and failures.go say when Redis or the origin is left
-// alone. byhand.go and operator.go are for those who handle single copies.
+// moves. trust.go, breaker.go, allowance.go and failures.go say when Redis or the
+// origin is left alone. byhand.go and operator.go are for those who handle single
+// copies.
 //
 // # Stated limits
 //

@@ -97,7 +97,7 @@ func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tag
 func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *lease) answer {
 	w := c.newWhole(k, snap)
 	began := c.now()
-	loadCtx, cancel := context.WithTimeout(w.context(ctx), c.o.LoadTimeout)
+	loadCtx, cancel := context.WithTimeout(w.context(withAllowance(ctx, nil)), c.o.LoadTimeout)
 	v, err := c.call(loadCtx, o, k)
 	cancel()
 	a := answer{value: v, outcome: Miss, snap: snap}
@@ -136,33 +136,57 @@ func (o *origin) entry(snap snapshot, body []byte, cost time.Duration, random fu
 }
 
 // store puts an entry into L2 and ends the lease, telling the waiters either way. It
-// reports whether L2 has the entry now.
-func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags []Tag, filled time.Duration) (stored bool) {
+// reports whether L2 is known to have the entry now.
+func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags []Tag, filled time.Duration) bool {
 	if l == nil {
 		return false
 	}
-	why := noIDs
-	if e.ids != nil {
-		var err error
-		if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
-			why = storeFailed
-		} else if !stored {
-			why = leaseLost
+	stored, why := false, noIDs
+	ended := c.settle(ctx, func(ctx context.Context) {
+		if e.ids != nil {
+			var err error
+			if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
+				why = storeFailed
+			} else if !stored {
+				why = leaseLost
+			}
 		}
-	}
-	if !stored {
-		o.stats.refused.add(why)
-		c.release(ctx, l, refused, false)
-	}
-	return stored
+		if !stored {
+			o.stats.refused.add(why)
+			c.giveBack(ctx, l, refused, false)
+		}
+	})
+	return ended && stored
 }
 
-// release gives a lease back and tells its waiters, also when the cache is being
-// closed: the rest of the fleet goes on.
+// release ends the lease without an entry.
 func (c *Cache) release(ctx context.Context, l *lease, how ending, unlink bool) {
 	if l == nil {
 		return
 	}
+	c.settle(ctx, func(ctx context.Context) { c.giveBack(ctx, l, how, unlink) })
+}
+
+// settle brings a lease to its end, which the fleet waits for. It takes the time
+// that this needs; the flight waits along only while its allowance lasts, since its
+// own callers have their answer already. It reports whether the end has come.
+func (c *Cache) settle(ctx context.Context, end func(context.Context)) bool {
+	done := make(chan struct{})
+	if !c.spawn(func(root context.Context) {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(root, 2*c.l2.budget) // for the turn and the call
+		defer cancel()
+		end(ctx)
+	}) {
+		end(withAllowance(ctx, nil)) // the cache is being closed, and waits for this flight
+		return true
+	}
+	return allowanceOf(ctx).await(done)
+}
+
+// giveBack gives a lease back and tells its waiters, also when the cache is being
+// closed: the rest of the fleet goes on.
+func (c *Cache) giveBack(ctx context.Context, l *lease, how ending, unlink bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.l2.budget)
 	defer cancel()
 	if err := l.release(ctx, how, unlink); err != nil {

@@ -140,6 +140,9 @@ func (c *Cache) board(r *read, after uint64, first look) (f *flight, joined bool
 func (c *Cache) fly(root context.Context, f *flight, o *origin, k Key, at flightKey) {
 	ctx, cancel := context.WithTimeout(root, c.flightLife())
 	defer cancel()
+	if c.l2 != nil {
+		ctx = c.l2.allow(ctx)
+	}
 	f.answer.err = errEnded
 	defer func() { // also when a load ends its goroutine
 		c.flights.mu.Lock()

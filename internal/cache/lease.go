@@ -35,7 +35,7 @@ func (r *Redis) acquire(ctx context.Context, key string) (*lease, error) {
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, nil
-	case errors.Is(err, errOpen):
+	case errors.Is(err, errOpen), errors.Is(err, errSpent):
 		return nil, err // was never asked
 	}
 	return l, err

@@ -41,9 +41,10 @@ func (c *Cache) fetchMany(ctx context.Context, o *origin, keys [][]string) []ans
 			continue
 		}
 		k := o.spec.key(string(text), values)
-		reads[i] = c.begin(o, k, copied, in, g.next())
+		tags := o.tags(k)
+		reads[i] = c.begin(o, k, copied, in, g.next(c, tags))
 		if r := reads[i]; r.flight != nil && !r.joined {
-			g.questions = append(g.questions, question{k.text, r.tags})
+			g.questions = append(g.questions, question{k.text, tags})
 		}
 	}
 	if c.l2 != nil && len(g.questions) > 0 {
@@ -66,15 +67,13 @@ type glance struct {
 }
 
 // next returns the first look of the flight whose question is asked next.
-func (g *glance) next() look {
+func (g *glance) next(c *Cache, tags []Tag) look {
 	i := len(g.questions)
 	return func(ctx context.Context) (snapshot, reading, error) {
-		select {
-		case <-g.taken:
-			return g.snaps[i], g.readings[i], g.readings[i].err
-		case <-ctx.Done():
-			return snapshot{}, reading{}, ctx.Err()
+		if !allowanceOf(ctx).await(g.taken) {
+			return c.watch(tags), reading{}, errSpent
 		}
+		return g.snaps[i], g.readings[i], g.readings[i].err
 	}
 }
 

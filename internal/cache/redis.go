@@ -27,7 +27,7 @@ const (
 // RedisOptions tunes the client. Zero values are the defaults.
 type RedisOptions struct {
 	Prefix   string        // of every key and channel; default "cf:"
-	Budget   time.Duration // the most that one call may take; default 200 ms
+	Budget   time.Duration // the most that one read may give to Redis, and one other call may take; default 200 ms
 	PoolSize int           // connections for reads, besides a few for moves; default 20
 	Log      *slog.Logger  // default: discard
 
@@ -56,9 +56,9 @@ func (o RedisOptions) withDefaults() RedisOptions {
 // needs two slots. Replicas are never read: they lag, and a fence that lags is
 // none.
 //
-// A call waits its turn for as long as its caller does, and ends within the budget
-// from then on. Calls that can be done without are not made while the breaker is
-// open.
+// A read has one budget for all of its calls (allowance.go). Another call waits its
+// turn for as long as its caller does, and ends within the budget from then on.
+// Calls that can be done without are not made while the breaker is open.
 type Redis struct {
 	client redis.UniversalClient
 	prefix string
@@ -120,17 +120,24 @@ const urgentTurns = 4
 // errOpen is the error of a call that was not made, because calls have been failing.
 var errOpen = errors.New("cache: Redis does not answer")
 
-// call makes a call that can be done without: not while the breaker is open.
+// call makes a call that can be done without: not while the breaker is open, which
+// is asked again when it is the call's turn. Those who stood in line behind a server
+// that fell silent would otherwise try it one after the other.
 func (r *Redis) call(ctx context.Context, do func(context.Context) error) error {
-	if !r.calls.allow() {
+	if r.calls.refuses() {
 		return errOpen
 	}
-	err := r.attempt(ctx, r.turns, do)
-	if !answered(err) {
-		r.calls.because(err)
-	}
-	r.calls.done(answered(err))
-	return err
+	return r.attempt(ctx, r.turns, func(ctx context.Context) error {
+		if !r.calls.allow() {
+			return errOpen
+		}
+		err := do(ctx)
+		if !answered(err) {
+			r.calls.because(err)
+		}
+		r.calls.done(answered(err))
+		return err
+	})
 }
 
 // urge makes a call that others wait for, whatever became of the calls before it.
@@ -148,15 +155,17 @@ func answered(err error) bool {
 // attempt runs one round trip: a turn first, the deadline from then on, so that a
 // burst of our own does not look like a slow server.
 func (r *Redis) attempt(ctx context.Context, turns chan struct{}, do func(context.Context) error) error {
-	select {
-	case turns <- struct{}{}:
-		defer func() { <-turns }()
-	case <-ctx.Done():
-		return context.Canceled // of our own making, whatever ended ctx
+	a := allowanceOf(ctx)
+	if err := a.queue(ctx, turns); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.budget)
-	defer cancel()
-	return do(ctx)
+	defer func() { <-turns }()
+	return a.spend(ctx, r.budget, do)
+}
+
+// allow gives a read its time for L2.
+func (r *Redis) allow(ctx context.Context) context.Context {
+	return withAllowance(ctx, &allowance{left: r.budget, line: r.budget / 2})
 }
 
 // moveTag gives a tag a new id in field ARGV[1], and in the other one too where it

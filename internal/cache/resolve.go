@@ -107,9 +107,10 @@ func (c *Cache) fault(err error) bool { return err != nil && !c.o.Answer(err) }
 
 // standIn answers with an expired or changed copy when the load has failed. L2 is
 // read again: what was usable before the load may have been revoked while it ran, or
-// filled anew by somebody luckier.
+// filled anew by somebody luckier. That has a budget of its own: who has spent the
+// first on a slow Redis would have nothing to show.
 func (c *Cache) standIn(ctx context.Context, o *origin, k Key, tags []Tag, failure answer) answer {
-	snap, r, err := c.look(ctx, k, tags, false)
+	snap, r, err := c.look(c.l2.allow(ctx), k, tags, false)
 	if err != nil {
 		return failure
 	}

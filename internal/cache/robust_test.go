@@ -104,21 +104,38 @@ func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
 	})
 }
 
-// slow makes every call take a while, within the budget.
+// slow makes every call take a while.
 type slow struct{ by time.Duration }
+
+func (h slow) down(ctx context.Context) error {
+	select {
+	case <-time.After(h.by):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
 
 func (h slow) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (h slow) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		time.Sleep(h.by)
+		if err := h.down(ctx); err != nil {
+			cmd.SetErr(err)
+			return err
+		}
 		return next(ctx, cmd)
 	}
 }
 
 func (h slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		time.Sleep(h.by)
+		if err := h.down(ctx); err != nil {
+			for _, cmd := range cmds {
+				cmd.SetErr(err)
+			}
+			return err
+		}
 		return next(ctx, cmds)
 	}
 }

@@ -1,0 +1,152 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Rule 6: a read gives L2 one budget, whatever L2 does with it.
+
+// slowest reads distinct keys that nobody has, all at once, and returns how long the
+// slowest read took.
+func (p *process) slowest(name string, reads int) time.Duration {
+	var mu sync.Mutex
+	var most time.Duration
+	var all sync.WaitGroup
+	for i := range reads {
+		all.Go(func() {
+			began := time.Now()
+			if _, err := p.row.GetOrSet(context.Background(), fmt.Sprint(name, i)); err != nil {
+				p.t.Errorf("read %d: %v", i, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			most = max(most, time.Since(began))
+		})
+	}
+	all.Wait()
+	return most
+}
+
+// greet opens all connections: the first call on each has more to say.
+func (p *process) greet() { p.slowest("greeting", cap(p.l2.turns)) }
+
+// A miss asks L2 four times: for the entry, for the lease, for the entry again, and
+// to store. A load takes no time here.
+func TestMissCostsOneBudgetHoweverSlowlyRedisAnswers(t *testing.T) {
+	for _, each := range []time.Duration{20, 45, 60, 90, 120, 190, 250} {
+		each *= time.Millisecond
+		t.Run(each.String(), func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				p := f.process()
+				p.greet()
+				p.l2.client.AddHook(slow{each})
+				if took := p.slowest("a", 1); took > p.l2.budget {
+					t.Errorf("took %v", took)
+				}
+			})
+		})
+	}
+}
+
+func TestReadsInLineBehindASilentServerCostOneBudget(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.gate.silence()
+		if took := p.slowest("a", 10*cap(p.l2.turns)); took > p.l2.budget {
+			t.Errorf("the slowest took %v", took)
+		}
+		equal(t, "the breaker is open", p.Stats().L2.Open, true)
+	})
+}
+
+func TestWhoStoodInLineBehindASilentServerDoesNotTryItToo(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.gate.silence()
+		for i := range cap(p.l2.turns) {
+			later(p.row, fmt.Sprint("first", i))
+		}
+		time.Sleep(p.l2.budget * 3 / 4)
+		if took := p.slowest("a", 1); took > p.l2.budget/4 {
+			t.Errorf("took %v, most of it after the others had given up", took)
+		}
+	})
+}
+
+func TestReadsInLineBehindASlowServerCostOneBudget(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.greet()
+		p.l2.client.AddHook(slow{80 * time.Millisecond})
+		if took := p.slowest("a", 10*cap(p.l2.turns)); took > p.l2.budget {
+			t.Errorf("the slowest took %v", took)
+		}
+	})
+}
+
+func TestBurstOfOurOwnOpensNoBreaker(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.greet()
+		p.l2.client.AddHook(slow{10 * time.Millisecond})
+		p.slowest("a", 50*cap(p.l2.turns))
+		equal(t, "the breaker is open", p.Stats().L2.Open, false)
+	})
+}
+
+func TestEntryIsStoredAlsoWhenItsReadWaitsNoLonger(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.greet()
+		p.l2.client.AddHook(slow{60 * time.Millisecond})
+		began := time.Now()
+		p.read("a")
+		equal(t, "the read took", time.Since(began), p.l2.budget)
+		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
+		time.Sleep(60 * time.Millisecond)
+		equal(t, "an entry is in L2 later", f.redis.Exists("cf:e:{row/1|name=a}"), true)
+		equal(t, "somebody has the lease", f.redis.Exists("cf:l:{row/1|name=a}"), false)
+	})
+}
+
+func TestUsableCopyStandsInAlsoWhenTheReadHasSpentItsBudget(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		p.read("a")
+		f.write(p, "a", "w", Changed)
+		f.origin.fail("a", errBroken)
+		p.l2.client.AddHook(slow{150 * time.Millisecond})
+		atLoad := f.origin.hold("a")
+		reader := later(p.row, "a")
+		time.Sleep(time.Second) // the lease was not to be had in time, and the breaker let go since
+		atLoad.release()
+		r, err := reader()
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the outcome", r.Outcome, Stale)
+	})
+}
+
+// A load must not spend the time of its flight: it may ask L2 on its own account, in
+// several goroutines.
+func TestLoadHasNoAllowance(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		var of *allowance
+		s := NewSource(p.Cache, rowSpec("asks"), JSON[string]{}, func(ctx context.Context, _ Key) (string, error) {
+			of = allowanceOf(ctx)
+			return "", nil
+		})
+		s.GetOrSet(t.Context(), "a")
+		synctest.Wait()
+		equal(t, "the load's allowance", of, nil)
+	})
+}
