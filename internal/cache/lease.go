@@ -55,7 +55,7 @@ return 1`
 func (l *lease) store(ctx context.Context, e *entry, tags []Tag, until time.Time) (bool, error) {
 	r := l.tier
 	var stored bool
-	err := r.urge(ctx, func(ctx context.Context) (err error) {
+	err := r.conclude(ctx, func(ctx context.Context) (err error) {
 		left := time.Until(until) // now that it is our turn
 		if left < time.Millisecond {
 			return nil
@@ -89,7 +89,7 @@ return 1`
 // too: the origin has nothing there any more.
 func (l *lease) release(ctx context.Context, how ending, unlink bool) error {
 	r := l.tier
-	return r.urge(ctx, func(ctx context.Context) error {
+	return r.conclude(ctx, func(ctx context.Context) error {
 		return r.client.Eval(ctx, releaseLease,
 			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
 			l.token, unlink, r.channel(), encodeFill(how, l.key)).Err()

@@ -64,7 +64,8 @@ type Redis struct {
 	prefix string
 	budget time.Duration
 	turns  chan struct{} // of reads and leases: those wait in line
-	urgent chan struct{} // of moves, and of fills that end: those must not wait behind them
+	ends   chan struct{} // of fills that end: the fleet waits for them
+	moves  chan struct{} // of moves: writers wait for them, and one that fails costs all trust in L2
 	calls  breaker
 	log    *slog.Logger
 }
@@ -91,7 +92,7 @@ func NewRedis(url string, o RedisOptions) (*Redis, error) {
 func newRedis(client redis.UniversalClient, o RedisOptions) *Redis {
 	return &Redis{
 		client: client, prefix: o.Prefix, budget: o.Budget, log: o.Log,
-		turns: make(chan struct{}, o.PoolSize), urgent: make(chan struct{}, urgentTurns),
+		turns: make(chan struct{}, o.PoolSize), ends: make(chan struct{}, endTurns), moves: make(chan struct{}, moveTurns),
 	}
 }
 
@@ -114,8 +115,14 @@ func (r *Redis) channel() string          { return r.prefix + "inv" }
 // mint returns an id that was never used before.
 func mint() string { return rand.Text() }
 
-// urgentTurns is how many connections are kept for what others wait for.
-const urgentTurns = 4
+// Connections that are kept for what others wait for. What is urgent does not wait
+// behind reads, and moves do not wait behind the many fills that end at once when
+// much has been missed.
+const (
+	endTurns    = 8
+	moveTurns   = 4
+	urgentTurns = endTurns + moveTurns
+)
 
 // errOpen is the error of a call that was not made, because calls have been failing.
 var errOpen = errors.New("cache: Redis does not answer")
@@ -140,9 +147,14 @@ func (r *Redis) call(ctx context.Context, do func(context.Context) error) error 
 	})
 }
 
-// urge makes a call that others wait for, whatever became of the calls before it.
+// urge makes a call that a writer waits for, whatever became of the calls before it.
 func (r *Redis) urge(ctx context.Context, do func(context.Context) error) error {
-	return r.attempt(ctx, r.urgent, do)
+	return r.attempt(ctx, r.moves, do)
+}
+
+// conclude makes a call that ends a fill, whatever became of the calls before it.
+func (r *Redis) conclude(ctx context.Context, do func(context.Context) error) error {
+	return r.attempt(ctx, r.ends, do)
 }
 
 // answered reports whether the server said anything. An error reply is an answer,

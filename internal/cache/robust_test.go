@@ -160,6 +160,30 @@ func TestMoveDoesNotWaitBehindReads(t *testing.T) {
 	})
 }
 
+func TestMoveDoesNotWaitBehindFillsThatEnd(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		var reads sync.WaitGroup
+		var loads []*hold
+		for i := range 200 {
+			loads = append(loads, f.origin.hold(fmt.Sprint(i)))
+			reads.Go(func() { p.row.GetOrSet(context.Background(), fmt.Sprint(i)) })
+		}
+		synctest.Wait() // all of them have a lease, and load
+		p.l2.client.AddHook(slow{50 * time.Millisecond})
+		for _, h := range loads {
+			h.release()
+		}
+		synctest.Wait() // they queue to store
+		began := time.Now()
+		if err := p.Move(t.Context(), Changed("x")); err != nil {
+			t.Error(err)
+		}
+		equal(t, "the move took", time.Since(began), 50*time.Millisecond)
+		reads.Wait()
+	})
+}
+
 // betweenCommands runs something on the wire in front of a command of a pipeline.
 type betweenCommands struct {
 	net.Conn
