@@ -25,7 +25,8 @@ type serveCmd struct {
 	Migrate          bool          `env:"MIGRATE" group:"Postgres" help:"Migrate before serving."`
 	Seed             string        `env:"SEED" enum:"none,small,medium,large" default:"none" placeholder:"SIZE" group:"Postgres" help:"Before serving, fill an empty database with demo data: small, medium, large (see api seed) or none."`
 	DatabaseWait     time.Duration `env:"DATABASE_WAIT" default:"30s" placeholder:"DURATION" group:"Postgres" help:"How long --migrate and --seed wait for the database. Serving itself never waits for it."`
-	ReadPool         int32         `env:"READ_POOL" default:"16" placeholder:"N" group:"Postgres" help:"Connections for reads: as many loads run at a time."`
+	ReadPool         int32         `env:"READ_POOL" default:"16" placeholder:"N" group:"Postgres" help:"Connections for reads: as many queries of loads run at a time."`
+	ReadWait         time.Duration `env:"READ_WAIT" default:"1s" placeholder:"DURATION" group:"Postgres" help:"The most that a query waits for one of them; then a stale copy stands in for its load, or the answer is 503."`
 	WritePool        int32         `env:"WRITE_POOL" default:"8" placeholder:"N" group:"Postgres" help:"Connections for writes and health."`
 	StatementTimeout time.Duration `env:"STATEMENT_TIMEOUT" default:"3s" placeholder:"DURATION" group:"Postgres" help:"The server gives up on a statement after that."`
 
@@ -51,6 +52,7 @@ func (c *serveCmd) Validate() error {
 		c.database.Validate(),
 		c.caching.Validate(),
 		atLeast("--read-pool (READ_POOL)", c.ReadPool, 1),
+		atLeast("--read-wait (READ_WAIT)", c.ReadWait, time.Millisecond),
 		atLeast("--write-pool (WRITE_POOL)", c.WritePool, 1),
 		atLeast("--statement-timeout (STATEMENT_TIMEOUT)", c.StatementTimeout, time.Millisecond),
 		atLeast("--database-wait (DATABASE_WAIT)", c.DatabaseWait, 0),
@@ -79,12 +81,12 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return err
 	}
 
-	read, err := c.pool(ctx, "communityfeed-read", c.ReadPool)
+	read, err := c.pool(ctx, postgres.Options{MaxConns: c.ReadPool, AppName: "communityfeed-read", AcquireTimeout: c.ReadWait})
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	write, err := c.pool(ctx, "communityfeed-write", c.WritePool)
+	write, err := c.pool(ctx, postgres.Options{MaxConns: c.WritePool, AppName: "communityfeed-write"})
 	if err != nil {
 		return err
 	}
@@ -129,10 +131,9 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	return service.Serve(ctx, listener)
 }
 
-func (c *serveCmd) pool(ctx context.Context, name string, size int32) (*pgxpool.Pool, error) {
-	return postgres.Open(ctx, c.URL, postgres.Options{
-		MaxConns: size, AppName: name, StatementTimeout: c.StatementTimeout,
-	})
+func (c *serveCmd) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {
+	o.StatementTimeout = c.StatementTimeout
+	return postgres.Open(ctx, c.URL, o)
 }
 
 // prepare does what was asked for before serving.

@@ -19,9 +19,9 @@ func Violates(err error, constraint string) bool {
 }
 
 // Unavailable tells whether err says that the database could not be asked: it
-// cannot be reached, is starting or stopping, has no connection to spare, the
-// connection broke, or the statement ran out of time. The same request may
-// succeed a moment later.
+// cannot be reached, is starting or stopping, it or the pool has no connection to
+// spare, the connection broke, or the statement ran out of time. The same request
+// may succeed a moment later.
 //
 // A context that ended is none of that, for it says something about the
 // caller. Only a connection that could not be made in time counts, whoever set
@@ -34,6 +34,9 @@ func Unavailable(err error) bool {
 		return unavailableCode(pg.Code)
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*BusyError](err); ok {
 		return true
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

@@ -31,6 +31,7 @@ type Options struct {
 	MaxConns         int32         // at most so many connections; the pool is the bulkhead
 	AppName          string        // application_name, as pg_stat_activity shows it
 	StatementTimeout time.Duration // the server gives up on a statement after that
+	AcquireTimeout   time.Duration // a query that gets no connection for so long fails with a [BusyError]
 }
 
 // Open returns a pool on the database at url. It only fails when the URL or
@@ -59,6 +60,9 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	}
 	if o.StatementTimeout > 0 {
 		conn.RuntimeParams["statement_timeout"] = strconv.FormatInt(max(1, o.StatementTimeout.Milliseconds()), 10)
+	}
+	if o.AcquireTimeout > 0 {
+		conn.Tracer = &acquireTimeout{most: o.AcquireTimeout}
 	}
 	config.AfterConnect = func(_ context.Context, c *pgx.Conn) error {
 		c.TypeMap().RegisterType(&pgtype.Type{

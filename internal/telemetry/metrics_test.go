@@ -158,6 +158,7 @@ func TestBothClientsPoolsAreScraped(t *testing.T) {
 		communityfeed_postgres_acquire_waits_total{pool="read"} 0
 		communityfeed_postgres_acquire_wait_seconds_total{pool="read"} 0
 		communityfeed_postgres_acquires_canceled_total{pool="read"} 0
+		communityfeed_postgres_acquires_refused_total{pool="read"} 0
 		communityfeed_redis_connections{state="used"} 3
 		communityfeed_redis_connections{state="idle"} 7
 		communityfeed_redis_acquires_total{outcome="reused"} 1

@@ -3,6 +3,8 @@ package telemetry
 import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
+
+	"example.com/communityfeed/internal/postgres"
 )
 
 // Pool is a Postgres pool under the name that its metrics carry.
@@ -19,11 +21,12 @@ func (m *Metrics) Postgres(pools ...Pool) {
 		acquires = counter("postgres_acquires", "Connections handed out.", "pool")
 		waits    = counter("postgres_acquire_waits", "Of these, those that had to be waited for.", "pool")
 		waitTime = counter("postgres_acquire_wait_seconds", "Time spent waiting for connections.", "pool")
-		canceled = counter("postgres_acquires_canceled", "Waits that were given up.", "pool")
+		canceled = counter("postgres_acquires_canceled", "Waits that were given up, refused ones included.", "pool")
+		refused  = counter("postgres_acquires_refused", "Waits that ended because no connection was free in time.", "pool")
 		opened   = counter("postgres_connections_opened", "Connections made.", "pool")
 	)
 	m.registry.MustRegister(&collector{
-		metrics: []metric{conns, most, acquires, waits, waitTime, canceled, opened},
+		metrics: []metric{conns, most, acquires, waits, waitTime, canceled, refused, opened},
 		read: func(emit emit) {
 			for _, p := range pools {
 				s := p.Stat()
@@ -35,6 +38,7 @@ func (m *Metrics) Postgres(pools ...Pool) {
 				emit(waits, float64(s.EmptyAcquireCount()), p.Name)
 				emit(waitTime, s.EmptyAcquireWaitTime().Seconds(), p.Name)
 				emit(canceled, float64(s.CanceledAcquireCount()), p.Name)
+				emit(refused, float64(postgres.Refused(p.Pool)), p.Name)
 				emit(opened, float64(s.NewConnsCount()), p.Name)
 			}
 		},
