@@ -31,7 +31,12 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	w := newTown(t)
+	return siteOf(t, newTown(t))
+}
+
+// siteOf opens a town's site.
+func siteOf(t *testing.T, w *town) *site {
+	t.Helper()
 	s := &site{town: w, echo: echo.New(), cursors: cachehttp.NewCursors("secret")}
 	l2, err := cache.NewRedis(testenv.Redis(t), cache.RedisOptions{})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/feed"
 	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/postgres"
 	"example.com/communityfeed/internal/products"
 	"example.com/communityfeed/internal/telemetry"
 	"example.com/communityfeed/internal/testenv"
@@ -26,19 +27,34 @@ import (
 // house is the whole service on real servers.
 type house struct {
 	*Server
-	pool   *pgxpool.Pool
+	read   *pgxpool.Pool // for reads
+	pool   *pgxpool.Pool // for all else, and for the test
+	bus    *events.Bus
 	outbox *events.Outbox
+	l2URL  string
 }
 
 func newHouse(t *testing.T) house {
 	t.Helper()
+	return furnish(t, postgres.Options{}, cache.Options{})
+}
+
+// furnish makes a house of which is said how it reads.
+func furnish(t *testing.T, reads postgres.Options, o cache.Options) house {
+	t.Helper()
 	log := testenv.Log(t)
-	pool, err := pgxpool.New(t.Context(), testenv.Database(t))
-	if err != nil {
-		t.Fatal(err)
+	url := testenv.Database(t)
+	open := func(o postgres.Options) *pgxpool.Pool {
+		pool, err := postgres.Open(t.Context(), url, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		return pool
 	}
-	t.Cleanup(pool.Close)
-	l2, err := cache.NewRedis(testenv.Redis(t), cache.RedisOptions{Log: log})
+	read, pool := open(reads), open(postgres.Options{})
+	l2URL := testenv.Redis(t)
+	l2, err := cache.NewRedis(l2URL, cache.RedisOptions{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +63,8 @@ func newHouse(t *testing.T) house {
 			t.Error(err)
 		}
 	})
-	c := cache.New(l2, cache.Options{Log: log})
+	o.Log = log
+	c := cache.New(l2, o)
 	t.Cleanup(c.Close)
 	verifier, err := identity.NewVerifier(secret, identity.VerifierOptions{})
 	if err != nil {
@@ -57,10 +74,10 @@ func newHouse(t *testing.T) house {
 	outbox := events.NewOutbox(pool, bus, slices.Concat(Events, feed.Events, products.Events), log)
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the page") })
 	s := New(log, verifier, c, bus, outbox,
-		feed.NewHandler(feed.NewStore(pool, outbox), c, cachehttp.NewCursors(secret)),
-		products.NewHandler(products.NewStore(pool, outbox)),
+		feed.NewHandler(feed.NewStore(read, outbox), c, cachehttp.NewCursors(secret)),
+		products.NewHandler(products.NewStore(read, outbox)),
 		page, telemetry.NewMetrics(), Options{Checks: []Check{{"postgres", true, pool.Ping}, {"redis", false, l2.Ping}}})
-	return house{s, pool, outbox}
+	return house{s, read, pool, bus, outbox, l2URL}
 }
 
 func (h house) ask(t *testing.T, method, path, token, body string) (status int, header http.Header, answer string) {
