@@ -9,6 +9,7 @@ BASE_URL  ?= http://localhost:8080
 OTHER_URL ?= http://localhost:8081
 SIZE      ?= small
 SEEDS     ?= 300
+FUZZTIME  ?= 10s
 
 # k6 of this machine, else the pinned one, which takes some minutes to build once.
 k6 = $(shell command -v k6 || echo go run $(K6))
@@ -70,6 +71,15 @@ check: ## Check what needs no server: format, vet, staticcheck, known vulnerabil
 .PHONY: sim
 sim: ## Simulate the cache under faults: SEEDS=10000 orders of events, judged by an oracle
 	@go test ./internal/cache/cachetest -run 'TestSimulation$$' -count=1 -timeout 120m -v -args -seeds $(SEEDS)
+
+.PHONY: fuzz
+fuzz: ## Fuzz each target in turn for FUZZTIME=10s; what fails is kept in testdata, and is a test from then on
+	@listed=$$(go test -list '^Fuzz' ./...) || { echo "$$listed"; exit 1; }; \
+	echo "$$listed" | awk '/^Fuzz/ { names[++n] = $$1 } $$1 == "ok" { for (i = 1; i <= n; i++) print $$2, names[i]; n = 0 }' | \
+	while read -r package target; do \
+		echo "$$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "$$package" </dev/null || exit 1; \
+	done
 
 .PHONY: mutants
 mutants: ## Break each rule of the cache once and show which tests notice (some minutes)

@@ -2,37 +2,59 @@ package cache
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
-// Rule 10: what L1 says it holds is what it holds, after any sequence of stores.
+// Rule 10: what L1 says it holds is what it holds, after any sequence of operations.
 func TestBytesInL1AreThoseOfItsCopies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const maxBytes, maxCopy = 1000, 300
-		m := newMemory(8, maxBytes, maxCopy)
-		number := uint64(0)
-		for range rapid.IntRange(1, 100).Draw(t, "stores") {
-			number++
-			m.keep(&l1Copy{
-				key:    fmt.Sprint(rapid.IntRange(0, 12).Draw(t, "key")),
-				size:   rapid.Int64Range(1, 400).Draw(t, "size"),
-				answer: answer{snap: snapshot{n: number}},
-			})
-			entries, bytes, _ := m.usage()
-			var sum int64
-			for _, c := range m.lru.Values() {
-				sum += c.size
-				if c.size > maxCopy {
-					t.Fatalf("a copy of %d bytes was kept", c.size)
-				}
+		operateL1(t, rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "operations"))
+	})
+}
+
+func FuzzBytesInL1AreThoseOfItsCopies(f *testing.F) {
+	f.Add([]byte{0, 100, 1, 0, 50, 2, 13, 0, 0, 0, 50, 1})               // overwritten, read, not overwritten by an older one
+	f.Add([]byte{0, 140, 0, 1, 140, 0, 2, 140, 0, 3, 140, 0, 4, 255, 0}) // evicted for its bytes, and too large
+	f.Fuzz(func(t *testing.T, operations []byte) { operateL1(t, operations) })
+}
+
+// operateL1 reads or stores copies, three bytes an operation (which key, what size, how
+// young a snapshot), and checks after each of them.
+func operateL1(t interface{ Fatalf(string, ...any) }, operations []byte) {
+	const keys, maxEntries, maxBytes, maxCopy = 13, 8, 1000, 300
+	m := newMemory(maxEntries, maxBytes, maxCopy)
+	for operation := range slices.Chunk(operations, 3) {
+		if len(operation) < 3 {
+			break
+		}
+		key := fmt.Sprint(operation[0] % keys)
+		before, _ := m.lru.Peek(key)
+		if operation[0]/keys%4 == 1 {
+			if got := m.get([]byte(key)); got != before {
+				t.Fatalf("key %s: got %+v, holds %+v", key, got, before)
 			}
-			if sum != bytes || bytes > maxBytes || entries > 8 || entries != m.lru.Len() {
-				t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.lru.Len(), sum)
+		} else {
+			c := &l1Copy{key: key, size: 1 + 2*int64(operation[1]), answer: answer{snap: snapshot{n: uint64(operation[2])}}}
+			m.keep(c)
+			if now, _ := m.lru.Peek(key); now != before && now != c && now != nil || before != nil && now == c && before.snap.n > c.snap.n {
+				t.Fatalf("key %s: %+v stored over %+v left %+v", key, c, before, now)
 			}
 		}
-	})
+		entries, bytes, _ := m.usage()
+		var sum int64
+		for _, c := range m.lru.Values() {
+			sum += c.size
+			if c.size > maxCopy {
+				t.Fatalf("a copy of %d bytes was kept", c.size)
+			}
+		}
+		if sum != bytes || bytes > maxBytes || entries > maxEntries || entries != m.lru.Len() {
+			t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.lru.Len(), sum)
+		}
+	}
 }
 
 func TestOlderSnapshotDoesNotReplaceAYoungerOne(t *testing.T) {
