@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -44,9 +43,18 @@ type process struct {
 	whole *Source[string] // key: name, viewer; tag: row:NAME; reads the row as a part
 
 	mu      sync.Mutex
-	late    bool     // messages are held back
-	mailbox []string // what was
+	post    post
+	mailbox []string // messages that are late
 }
+
+// A post says what becomes of the messages that tell a process of moves.
+type post int
+
+const (
+	punctual post = iota
+	late          // kept until they are delivered
+	lost
+)
 
 var testPolicy = Policy{Fresh: 30 * time.Second, Stale: time.Minute, OnError: time.Hour}
 
@@ -116,18 +124,29 @@ func (f *fleet) start(tier *Redis) *process {
 func (p *process) hear(message string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.late && message[0] == movedMessage {
+	switch {
+	case p.post == punctual || message[0] != movedMessage:
+		p.heed(message)
+	case p.post == late:
 		p.mailbox = append(p.mailbox, message)
-		return
 	}
-	p.heed(message)
 }
 
-// delayMessages keeps the news of moves from the process until the end of the test.
-func (p *process) delayMessages() {
+// send says what becomes of the news of moves from now on.
+func (p *process) send(how post) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.late = true
+	p.post = how
+}
+
+// deliver lets the process hear what was late.
+func (p *process) deliver() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, message := range p.mailbox {
+		p.heed(message)
+	}
+	p.post, p.mailbox = punctual, nil
 }
 
 // read returns what the process reads under a row's name, and how.
@@ -184,173 +203,5 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
-	}
-}
-
-// rows is the origin: values by the key's name, whose loads can be held after they
-// have read, counted, and made to fail.
-type rows struct {
-	mu      sync.Mutex
-	values  map[string]string
-	failing map[string]error
-	loads   int
-	holds   []*hold
-}
-
-var (
-	errNothing = errors.New("nothing there")
-	errBroken  = errors.New("origin is broken")
-)
-
-func (o *rows) set(name, value string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.values[name] = value
-}
-
-func (o *rows) fail(name string, err error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.failing[name] = err
-}
-
-func (o *rows) count() int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.loads
-}
-
-// load reads first and is held after, so that what it returns may be old. Rows and
-// wholes are told apart by the viewer.
-func (o *rows) load(ctx context.Context, k Key) (string, error) {
-	name := k.Get("name")
-	if len(k.values) > 1 {
-		name += "/" + k.Get("viewer")
-	}
-	o.mu.Lock()
-	o.loads++
-	v, err := o.values[name], o.failing[name]
-	var h *hold
-	for i, each := range o.holds {
-		if each.match == name {
-			h, o.holds = each, append(o.holds[:i:i], o.holds[i+1:]...)
-			break
-		}
-	}
-	o.mu.Unlock()
-	if h != nil {
-		select {
-		case <-h.released:
-		case <-ctx.Done():
-			if !h.heedless {
-				return "", ctx.Err()
-			}
-			<-h.released
-		}
-		o.mu.Lock()
-		err = o.failing[name] // a load may fail at its end
-		o.mu.Unlock()
-	}
-	return v, err
-}
-
-// hold stops the next load of a name after it has read.
-func (o *rows) hold(name string) *hold {
-	h := &hold{match: name, released: make(chan struct{})}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.holds = append(o.holds, h)
-	return h
-}
-
-// A hold is something that waits until it is released.
-type hold struct {
-	match    string
-	released chan struct{}
-	heedless bool // a load that does not end with its context
-}
-
-func (h *hold) release() { close(h.released) }
-
-// A gate holds calls to Redis after their answer has arrived and before the
-// process sees it.
-type gate struct {
-	mu     sync.Mutex
-	holds  []*hold
-	silent bool // nothing is answered any more
-}
-
-// silence makes every call wait for its deadline.
-func (g *gate) silence() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.silent = true
-}
-
-func (g *gate) blackhole(ctx context.Context) error {
-	g.mu.Lock()
-	silent := g.silent
-	g.mu.Unlock()
-	if !silent {
-		return nil
-	}
-	<-ctx.Done()
-	return ctx.Err()
-}
-
-// holdAfter stops the next call that has a command with the given text among its
-// arguments.
-func (g *gate) holdAfter(text string) *hold {
-	h := &hold{match: text, released: make(chan struct{})}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.holds = append(g.holds, h)
-	return h
-}
-
-func (g *gate) wait(cmds []redis.Cmder) {
-	g.mu.Lock()
-	var found *hold
-	for i, h := range g.holds {
-		for _, cmd := range cmds {
-			if strings.Contains(cmd.String(), h.match) {
-				found = h
-			}
-		}
-		if found != nil {
-			g.holds = append(g.holds[:i:i], g.holds[i+1:]...)
-			break
-		}
-	}
-	g.mu.Unlock()
-	if found != nil {
-		<-found.released
-	}
-}
-
-func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
-
-func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error {
-		if err := g.blackhole(ctx); err != nil {
-			return err
-		}
-		err := next(ctx, cmd)
-		g.wait([]redis.Cmder{cmd})
-		return err
-	}
-}
-
-func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if err := g.blackhole(ctx); err != nil {
-			for _, cmd := range cmds {
-				cmd.SetErr(err)
-			}
-			return err
-		}
-		err := next(ctx, cmds)
-		g.wait(cmds)
-		return err
 	}
 }

@@ -56,7 +56,7 @@ func TestPartFromL1IsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 		writer, p := f.process(), f.process()
 		f.origin.set("a", "old")
 		p.read("a") // the part is in p's L1
-		p.delayMessages()
+		p.send(late)
 		f.write(writer, "a", "new", Changed)
 
 		r, err := p.whole.Fetch(t.Context(), "a", "42") // its snapshot is from after the move
@@ -76,7 +76,7 @@ func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T
 	inFleet(t, func(t *testing.T, f *fleet) {
 		writer, p := f.process(), f.process()
 		f.origin.set("a", "old")
-		p.delayMessages()
+		p.send(late)
 		atLoad := f.origin.hold("a")
 		first := later(p.whole, "a", "1") // its part's flight has read the old row
 		f.write(writer, "a", "new", Changed)

@@ -14,7 +14,7 @@ func TestFenceKeepsAFillFromBeforeAWriteFromPassingForFresh(t *testing.T) {
 		t.Run(m.name+"/foreground fill", func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				p, writer := f.process(), f.process()
-				p.delayMessages()
+				p.send(late)
 				f.origin.set("a", "old")
 				atLoad := f.origin.hold("a")
 				reader := later(p.row, "a")
