@@ -7,61 +7,6 @@ import (
 	"time"
 )
 
-// Rule 1, the fence: what was read from the origin before a write never passes for
-// fresh after it.
-func TestFenceKeepsAFillFromBeforeAWriteFromPassingForFresh(t *testing.T) {
-	for _, m := range moves {
-		t.Run(m.name+"/foreground fill", func(t *testing.T) {
-			inFleet(t, func(t *testing.T, f *fleet) {
-				p, writer := f.process(), f.process()
-				p.send(late)
-				f.origin.set("a", "old")
-				atLoad := f.origin.hold("a")
-				reader := later(p.row, "a")
-				f.write(writer, "a", "new", m.move)
-				atLoad.release()
-				reader()
-				synctest.Wait()
-				got, _ := writer.read("a")
-				equal(t, "the writer's read after the fill landed", got, "new")
-			})
-		})
-		t.Run(m.name+"/background refresh", func(t *testing.T) {
-			inFleet(t, func(t *testing.T, f *fleet) {
-				p, writer := f.process(), f.process()
-				f.origin.set("a", "old")
-				p.read("a")
-				time.Sleep(40 * time.Second)
-				atLoad := f.origin.hold("a")
-				_, how := p.read("a") // starts the refresh
-				equal(t, "an expired read", how, Stale)
-				synctest.Wait()
-				f.write(writer, "a", "new", m.move)
-				atLoad.release()
-				synctest.Wait()
-				for _, who := range []*process{writer, p} {
-					got, _ := who.read("a")
-					equal(t, "a read after the refresh landed", got, "new")
-				}
-			})
-		})
-		t.Run(m.name+"/copy from L2 to L1", func(t *testing.T) {
-			inFleet(t, func(t *testing.T, f *fleet) {
-				p, writer := f.process(), f.process()
-				f.origin.set("a", "old")
-				writer.read("a")
-				atRead := p.gate.holdAfter("cf:e:{row/1|name=a}")
-				reader := later(p.row, "a")
-				f.write(writer, "a", "new", m.move) // p hears before it keeps
-				atRead.release()
-				reader()
-				got, _ := p.read("a")
-				equal(t, "a read after the copy was made", got, "new")
-			})
-		})
-	}
-}
-
 var moves = []struct {
 	name string
 	move func(...Tag) Move
