@@ -169,6 +169,16 @@ func (f *fleet) write(p *process, name, value string, m func(...Tag) Move) {
 	synctest.Wait() // until everybody who hears has heard
 }
 
+// writeUnmoved changes a row and fails to tell anybody but p.
+func (f *fleet) writeUnmoved(p *process, name, value string, m func(...Tag) Move) {
+	f.t.Helper()
+	f.origin.set(name, value)
+	p.gate.refuse(encodeMoved(rowTag(name)))
+	if err := p.Move(f.t.Context(), m(rowTag(name))); err == nil {
+		f.t.Error("the move was to fail")
+	}
+}
+
 // drain repeats the moves of the given rows, as the outbox does, and reports whether
 // L2 is trusted after it.
 func (p *process) drain(rows ...string) bool {

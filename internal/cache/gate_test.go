@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,13 +11,16 @@ import (
 )
 
 // A gate holds calls to Redis: before they are sent, or after their answer has
-// arrived and before the process sees it.
+// arrived and before the process sees it. It can also refuse them.
 type gate struct {
-	mu     sync.Mutex
-	before []*hold
-	after  []*hold
-	silent bool // nothing is answered any more
+	mu      sync.Mutex
+	before  []*hold
+	after   []*hold
+	refused []*hold // what they hold up is not sent at all
+	silent  bool    // nothing is answered any more
 }
+
+var errRefused = errors.New("refused")
 
 // silence makes every call wait for its deadline.
 func (g *gate) silence() {
@@ -51,47 +55,59 @@ func (g *gate) hold(where *[]*hold, text string) *hold {
 	return h
 }
 
-// wait stops a call that one of the holds is meant for.
-func (g *gate) wait(where *[]*hold, cmds ...redis.Cmder) {
+// refuse makes such a call fail.
+func (g *gate) refuse(text string) { g.hold(&g.refused, text) }
+
+// take returns the hold that is meant for a call, if there is one, and forgets it.
+func (g *gate) take(where *[]*hold, cmds []redis.Cmder) *hold {
 	g.mu.Lock()
-	var found *hold
+	defer g.mu.Unlock()
 	for i, h := range *where {
 		if slices.ContainsFunc(cmds, func(cmd redis.Cmder) bool { return strings.Contains(cmd.String(), h.match) }) {
-			found, *where = h, slices.Delete(*where, i, i+1)
-			break
+			*where = slices.Delete(*where, i, i+1)
+			return h
 		}
 	}
-	g.mu.Unlock()
-	if found != nil {
-		<-found.released
+	return nil
+}
+
+// pass takes a call through the gate.
+func (g *gate) pass(ctx context.Context, send func() error, cmds ...redis.Cmder) error {
+	if err := g.blackhole(ctx); err != nil {
+		return fail(err, cmds)
 	}
+	if h := g.take(&g.before, cmds); h != nil {
+		<-h.released
+	}
+	var err error
+	if g.take(&g.refused, cmds) != nil {
+		err = fail(errRefused, cmds)
+	} else {
+		err = send()
+	}
+	if h := g.take(&g.after, cmds); h != nil {
+		<-h.released
+	}
+	return err
+}
+
+func fail(err error, cmds []redis.Cmder) error {
+	for _, cmd := range cmds {
+		cmd.SetErr(err)
+	}
+	return err
 }
 
 func (g *gate) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (g *gate) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if err := g.blackhole(ctx); err != nil {
-			return err
-		}
-		g.wait(&g.before, cmd)
-		err := next(ctx, cmd)
-		g.wait(&g.after, cmd)
-		return err
+		return g.pass(ctx, func() error { return next(ctx, cmd) }, cmd)
 	}
 }
 
 func (g *gate) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if err := g.blackhole(ctx); err != nil {
-			for _, cmd := range cmds {
-				cmd.SetErr(err)
-			}
-			return err
-		}
-		g.wait(&g.before, cmds...)
-		err := next(ctx, cmds)
-		g.wait(&g.after, cmds...)
-		return err
+		return g.pass(ctx, func() error { return next(ctx, cmds) }, cmds...)
 	}
 }

@@ -13,12 +13,7 @@ func TestFailedMoveKeepsItsProcessFromReadingL2(t *testing.T) {
 		p, other := f.process(), f.process()
 		f.origin.set("a", "old")
 		other.read("a")
-		f.origin.set("a", "new")
-		f.redis.SetError("OOM")
-		if err := p.Move(t.Context(), Changed(rowTag("a"))); err == nil {
-			t.Fatal("the move was to fail")
-		}
-		f.redis.SetError("")
+		f.writeUnmoved(p, "a", "new", Changed)
 		got, how := p.read("a")
 		equal(t, "the author's read", got, "new")
 		equal(t, "its outcome", how, Miss)
@@ -33,25 +28,6 @@ func TestFailedMoveKeepsItsProcessFromReadingL2(t *testing.T) {
 	})
 }
 
-// Interleaving 6 and 7: a reader that passed before the failure keeps nothing.
-func TestReaderBetweenAFailingMoveAndItsAnswerKeepsNothing(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		p, other := f.process(), f.process()
-		f.origin.set("a", "old")
-		other.read("a")
-		atRead := p.gate.holdAfter("cf:e:{row/1|name=a}")
-		reader := later(p.row, "a") // saw L2 trusted, has read the old entry
-		f.origin.set("a", "new")
-		f.redis.SetError("OOM")
-		p.Move(t.Context(), Changed(rowTag("a")))
-		f.redis.SetError("")
-		atRead.release()
-		reader()
-		got, _ := p.read("a")
-		equal(t, "the author's read", got, "new")
-	})
-}
-
 // Interleaving 8: a drain that began before the failure ends no distrust.
 func TestDrainFromBeforeTheFailureDoesNotEndDistrust(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
@@ -63,10 +39,7 @@ func TestDrainFromBeforeTheFailureDoesNotEndDistrust(t *testing.T) {
 		if !needed {
 			t.Fatal("a drain is needed")
 		}
-		f.origin.set("a", "new")
-		f.redis.SetError("OOM")
-		p.Move(t.Context(), Changed(rowTag("a")))
-		f.redis.SetError("")
+		f.writeUnmoved(p, "a", "new", Changed)
 		end()
 		got, _ := p.read("a")
 		equal(t, "the author's read", got, "new")
