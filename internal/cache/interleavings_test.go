@@ -8,8 +8,11 @@ import (
 )
 
 // Each test is an order of steps that let an old copy pass in a draft of this
-// cache. The steps are forced with barriers; nothing is left to chance.
+// cache. The steps are forced with barriers; nothing is left to chance. The numbers are
+// those of docs/interleavings.md, which also names the tests that are elsewhere.
 
+// Interleaving 1: a reader reads L2; the write moves and answers; the reader keeps its
+// copy in L1.
 func TestCopyReadBeforeAMoveIsNotKeptInL1AfterIt(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		other, p := f.process(), f.process()
@@ -28,6 +31,7 @@ func TestCopyReadBeforeAMoveIsNotKeptInL1AfterIt(t *testing.T) {
 	})
 }
 
+// Interleaving 2: the author's read joins a flight that was begun before the write.
 func TestAuthorDoesNotJoinAFlightFromBeforeTheirWrite(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
@@ -51,6 +55,8 @@ func TestAuthorDoesNotJoinAFlightFromBeforeTheirWrite(t *testing.T) {
 	})
 }
 
+// Interleaving 3: a whole's snapshot is from after a move, and its part is in an L1 that
+// has not heard of it.
 func TestPartFromL1IsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		writer, p := f.process(), f.process()
@@ -72,6 +78,7 @@ func TestPartFromL1IsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 	})
 }
 
+// Interleaving 4: the same, with a part that comes from a flight under way.
 func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		writer, p := f.process(), f.process()
@@ -94,6 +101,8 @@ func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T
 	})
 }
 
+// Interleaving 5: a tag that was evicted is recreated by a change, with no id for
+// revocations to replace.
 func TestTagRecreatedByAChangeStillCarriesRevocations(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
@@ -117,6 +126,8 @@ func TestTagRecreatedByAChangeStillCarriesRevocations(t *testing.T) {
 	})
 }
 
+// Interleaving 10: a copy that was usable before the load is revoked while it runs, and
+// the load fails.
 func TestCopyRevokedWhileTheLoadRanIsNotServedWhenItFails(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		writer, p := f.process(), f.process()
@@ -135,6 +146,7 @@ func TestCopyRevokedWhileTheLoadRanIsNotServedWhenItFails(t *testing.T) {
 	})
 }
 
+// Interleaving 13: nothing has ids while L2 does not answer, and no ids equal no ids.
 func TestAbsentIDsEqualNothing(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
@@ -151,6 +163,8 @@ func TestAbsentIDsEqualNothing(t *testing.T) {
 	})
 }
 
+// Interleaving 13, the age: a whole counts its five seconds from its own snapshot, and
+// its part has been in L1 for three.
 func TestWholeIsAsOldAsItsOldestPart(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
@@ -186,6 +200,7 @@ func TestWholeIsAsOldAsItsOldestPart(t *testing.T) {
 	})
 }
 
+// Interleaving 14: a flight that stalls is joined when its snapshot is long past.
 func TestStalledFlightIsNotJoined(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()

@@ -28,7 +28,8 @@ func TestFailedMoveKeepsItsProcessFromReadingL2(t *testing.T) {
 	})
 }
 
-// Interleaving 8: a drain that began before the failure ends no distrust.
+// Interleaving 8: a drain that found nothing before a move failed ends the distrust that
+// began after it.
 func TestDrainFromBeforeTheFailureDoesNotEndDistrust(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p, other := f.process(), f.process()

@@ -11,9 +11,8 @@ import (
 	"example.com/communityfeed/internal/events"
 )
 
-// The three tests that begin here are orders of steps that let an old copy pass
-// in drafts of the contract between the outbox and the cache.
-
+// Interleaving 8: a drain that found nothing before a delivery failed ends the distrust
+// that began after it.
 func TestADrainThatBeganBeforeTheFailureDoesNotEndTheDistrust(t *testing.T) {
 	// A failure is a row whose delivery by its writer has just failed.
 	for _, c := range []struct {
@@ -44,6 +43,8 @@ func TestADrainThatBeganBeforeTheFailureDoesNotEndTheDistrust(t *testing.T) {
 	}
 }
 
+// Interleaving 9: a drain that was done with reading when a row was committed ends
+// although that row is undelivered.
 func TestADrainReadsOnlyOnceItHasBegun(t *testing.T) {
 	p := newProcess(t)
 	p.trust.lose()
@@ -54,6 +55,8 @@ func TestADrainReadsOnlyOnceItHasBegun(t *testing.T) {
 	equal(t, "trusted", p.trust.holds(), true)
 }
 
+// Interleaving 9: "no row is older than two seconds" is true of the row whose delivery
+// has just failed.
 func TestADrainDeliversFreshRows(t *testing.T) {
 	p := newProcess(t)
 	p.trust.lose()
@@ -67,6 +70,8 @@ func TestADrainDeliversFreshRows(t *testing.T) {
 	equal(t, "trusted", p.trust.holds(), true)
 }
 
+// Interleaving 11: a row that is old was delivered late, to a Redis that lost it in a
+// failover. It is found by when it was delivered, not by when it was written.
 func TestADrainPublishesAgainWhatWasDeliveredShortlyBeforeTheLoss(t *testing.T) {
 	p := newProcess(t)
 	p.delivered(t, 1, 14*time.Second) // 11 s before the loss
