@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Rule 5, the flight: nobody's cancelled context and nobody's panic is another's.
+// Rule 5: nobody's cancelled context and nobody's panic is another's.
 func TestCallerWhoLeavesTakesNobodyAlong(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
@@ -33,6 +33,43 @@ func TestCallerWhoLeavesTakesNobodyAlong(t *testing.T) {
 		if r, err := stays(); err != nil || r.Value != "v" {
 			t.Errorf("who stayed got %q, %v", r.Value, err)
 		}
+		equal(t, "loads", f.origin.count(), 1)
+	})
+}
+
+// Rule 5: the load is detached from who began it, runs under its own timeout, and lands
+// although everybody has left.
+func TestLoadLandsWhenEveryWaiterHasLeft(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		type callersKey struct{}
+		source := NewSource(p.Cache, rowSpec("detached"), JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
+			if ctx.Value(callersKey{}) != nil {
+				t.Error("the load sees a value of who began it")
+			}
+			end, _ := ctx.Deadline()
+			equal(t, "the load's time", time.Until(end), p.o.LoadTimeout)
+			return f.origin.load(ctx, k)
+		})
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		for patience := range 3 {
+			ctx := context.WithValue(t.Context(), callersKey{}, "a caller's")
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(patience)*time.Second)
+			defer cancel()
+			began := time.Now()
+			if _, err := source.GetOrSet(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("who has no time left got %v", err)
+			}
+			equal(t, "its wait", time.Since(began), time.Duration(patience)*time.Second)
+		}
+		atLoad.release()
+		synctest.Wait()
+		r, err := source.Fetch(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the next read", r.Outcome, HitL1)
 		equal(t, "loads", f.origin.count(), 1)
 	})
 }

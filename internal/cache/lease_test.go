@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Rule 4, the lease: one load in the fleet, and its end is told.
+// Rule 4: one load in the fleet, under a lease whose end is told.
 func TestOneLoadServesTheFleet(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		f.origin.set("a", "v")

@@ -39,7 +39,7 @@ func (o *rows) count() int {
 	return o.loads
 }
 
-// load reads first and is held after, so that what it returns may be old. Rows and
+// load reads first and is held after, so that what it returns may be old, or deleted. Rows and
 // wholes are told apart by the viewer.
 func (o *rows) load(ctx context.Context, k Key) (string, error) {
 	name := k.Get("name")
@@ -67,8 +67,8 @@ func (o *rows) load(ctx context.Context, k Key) (string, error) {
 			<-h.released
 		}
 		o.mu.Lock()
-		if now := o.failing[name]; !errors.Is(now, errNothing) { // what is deleted meanwhile has been read
-			err = now // but a load may fail at its end
+		if now := o.failing[name]; errors.Is(now, errBroken) { // a load may fail at its end
+			err = now
 		}
 		o.mu.Unlock()
 	}

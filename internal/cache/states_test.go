@@ -115,6 +115,37 @@ func TestNegativeCopyIsBriefFencedAndNotInL2(t *testing.T) {
 	})
 }
 
+// Rule 14: a fill that found nothing is fenced like any other, and "nothing there" is
+// never stale.
+func TestNothingThereIsFencedAndNeverStale(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		spec := rowSpec("neg")
+		spec.Policy.Negative = 2 * time.Second
+		s := NewSource(p.Cache, spec, JSON[string]{}, f.origin.load)
+		f.origin.fail("a", errNothing)
+		atLoad := f.origin.hold("a")
+		reader := later(s, "a")
+		f.origin.fail("a", nil)
+		f.write(p, "a", "created", Changed)
+		atLoad.release()
+		if _, err := reader(); !errors.Is(err, errNothing) {
+			t.Fatalf("the reader was not in the middle of the move: got %v", err)
+		}
+		if v, err := s.GetOrSet(t.Context(), "a"); err != nil || v != "created" {
+			t.Errorf("the author's read: got %q, %v", v, err)
+		}
+
+		f.origin.fail("b", errNothing)
+		s.GetOrSet(t.Context(), "b")
+		time.Sleep(spec.Policy.Negative)
+		f.origin.fail("b", errBroken)
+		if _, err := s.GetOrSet(t.Context(), "b"); !errors.Is(err, errBroken) {
+			t.Errorf("past its time, while the load fails: got %v", err)
+		}
+	})
+}
+
 // A process that may have missed moves trusts nothing from before.
 func TestLostSubscriptionEmptiesL1(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {

@@ -6,8 +6,9 @@ import (
 	"testing/synctest"
 )
 
-// Rule 6: every read of L2 takes its snapshot's number, then looks whether L2 is
-// trusted, then reads. A move that fails distrusts L2, then is heard of, then answers.
+// Rule 6, the order of steps: every read of L2 takes its snapshot's number, then looks
+// whether L2 is trusted, then reads. A move that fails distrusts L2, then is heard of,
+// then answers.
 //
 // Two of these steps may stand side by side in the code, with nothing between them
 // that a test could hold. The tests let the other side run at every point where this

@@ -7,7 +7,6 @@ import (
 )
 
 // Rule 6: L2 is read only while everything that could be missing there has landed.
-
 func TestFailedMoveKeepsItsProcessFromReadingL2(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p, other := f.process(), f.process()
