@@ -139,7 +139,7 @@ func TestManyPartsAreComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 		})
 		f.origin.set("a", "old")
 		p.read("a")
-		p.delayMessages()
+		p.send(late)
 		f.write(writer, "a", "new", Changed)
 		if r, err := list.Fetch(t.Context(), "a", "42"); err == nil {
 			t.Errorf("a whole whose part failed: got %q", r.Value)

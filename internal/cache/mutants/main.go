@@ -11,6 +11,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -119,7 +120,7 @@ func (m mutant) test(dir, scratch string) ([]string, error) {
 	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("go", "test", "-v", "-timeout", "120s", "-overlay", overlayFile, ".")
+	cmd := exec.Command("go", "test", "-v", "-timeout", "120s", "-overlay", overlayFile, "-run", cmp.Or(stopping[m.name], "."), ".")
 	cmd.Dir = dir
 	cmd.Env = append(cmd.Environ(), "RAPID_NOFAILFILE=1") // or it would be replayed against the sound code
 	output, err := cmd.CombinedOutput()
