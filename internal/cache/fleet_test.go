@@ -139,6 +139,9 @@ func (p *process) send(how post) {
 	p.post = how
 }
 
+// delayMessages keeps the news of moves from the process until they are delivered.
+func (p *process) delayMessages() { p.send(late) }
+
 // deliver lets the process hear what was late.
 func (p *process) deliver() {
 	p.mu.Lock()

@@ -99,7 +99,7 @@ func TestCopyLeavesL1AfterFiveSecondsFromItsSnapshot(t *testing.T) {
 		time.Sleep(3 * time.Second) // a slow load
 		atLoad.release()
 		reader()
-		p.send(late)
+		p.delayMessages()
 		f.write(other, "a", "new", Revoked)
 		time.Sleep(2*time.Second - time.Millisecond)
 		_, how := p.read("a")

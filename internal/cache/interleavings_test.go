@@ -62,7 +62,7 @@ func TestPartFromL1IsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
 		writer, p := f.process(), f.process()
 		f.origin.set("a", "old")
 		p.read("a") // the part is in p's L1
-		p.send(late)
+		p.delayMessages()
 		f.write(writer, "a", "new", Changed)
 
 		r, err := p.whole.Fetch(t.Context(), "a", "42") // its snapshot is from after the move
@@ -83,7 +83,7 @@ func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T
 	inFleet(t, func(t *testing.T, f *fleet) {
 		writer, p := f.process(), f.process()
 		f.origin.set("a", "old")
-		p.send(late)
+		p.delayMessages()
 		atLoad := f.origin.hold("a")
 		first := later(p.whole, "a", "1") // its part's flight has read the old row
 		f.write(writer, "a", "new", Changed)
