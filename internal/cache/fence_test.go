@@ -100,7 +100,7 @@ func (s *scene) play(m middle, how post) {
 }
 
 // whileLoadsFail checks what is read after the write when whatever is still taken for
-// usable has to show itself.
+// usable has to show itself: a changed copy does, marked stale, a revoked one never.
 func (s *scene) whileLoadsFail(how post) {
 	if s.unheard {
 		r, err := s.read(s.p)()
@@ -116,10 +116,10 @@ func (s *scene) whileLoadsFail(how post) {
 	for _, who := range s.everybody() {
 		r, err := s.read(who.p)()
 		switch {
-		case err != nil && !errors.Is(err, errBroken):
-			s.t.Errorf("%s, while loads fail: %v", who.name, err)
 		case err == nil && value(r) == "old" && (s.written.move.Revoke || r.Outcome != Stale):
 			s.t.Errorf("%s, while loads fail: got %q as %v", who.name, r.Value, r.Outcome)
+		case err != nil && (!s.written.move.Revoke || !errors.Is(err, errBroken)):
+			s.t.Errorf("%s, while loads fail: %v", who.name, err)
 		}
 	}
 }
