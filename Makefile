@@ -10,6 +10,7 @@ OTHER_URL ?= http://localhost:8081
 SIZE      ?= small
 SEEDS     ?= 300
 FUZZTIME  ?= 10s
+BENCHES   ?= 6
 
 # k6 of this machine, else the pinned one, which takes some minutes to build once.
 k6 = $(shell command -v k6 || echo go run $(K6))
@@ -85,6 +86,22 @@ fuzz: ## Fuzz each target in turn for FUZZTIME=10s; what fails is kept in testda
 mutants: ## Break each rule of the cache once and show which tests notice (some minutes)
 	@go run ./internal/cache/mutants
 
+.PHONY: toxics
+toxics: ## Put a bad network between the cache and Redis and show what callers see of it (a minute or two)
+	@go test ./internal/cache/cachetest -run 'BadNetwork$$' -count=1 -v -args -toxic-reads 30 | grep -v '^ *--- \|^=== '
+
+.PHONY: stampede
+stampede: ## Let 3 x 1,000 readers in three processes ask for one cold key, 20 times
+	@go test ./internal/cache/cachetest -run 'TestStampede' -count=1 -v -args -stampede-rounds 20
+
+.PHONY: growth
+growth: ## Move a tag over 1, 1,000 and 100,000 entries, beside SCAN and UNLINK of the same
+	@go test ./internal/cache/cachetest -run 'HoweverManyEntries' -count=1 -v -args -growth-most 100000
+
+.PHONY: bench
+bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the raw pipeline (for benchstat)
+	@go test ./internal/cache -run '^$$' -bench . -cpu 1,2 -count $(BENCHES) -timeout 60m
+
 .PHONY: smoke
 smoke: ## Walk the main job through the service at BASE_URL and check every status and header
 	$(k6) run --quiet --env BASE_URL=$(BASE_URL) loadtest/smoke.js
@@ -107,4 +124,4 @@ clean: ## Delete what was built
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile

@@ -2,43 +2,91 @@ package cache
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// The floor of a hit: the library's own Get on a key that is there already.
-func BenchmarkRawLRU(b *testing.B) {
-	cache, err := lru.New[string, string](5000)
-	if err != nil {
-		b.Fatal(err)
-	}
-	cache.Add("feed.page/1|id=12|user=42|locale=de", "v")
+// A hit in L1 beside its floor, the library's own Get on a rendered key that is there
+// already: over one hot key, and over as many keys as L1 holds. Run with -cpu 1,2 they
+// show what contention costs either.
+
+var hotKeys = []int{1, 5000}
+
+// onKeys runs do in parallel with the numbers below n, in turn.
+func onKeys(b *testing.B, n int, do func(i int)) {
 	b.ReportAllocs()
+	b.ResetTimer() // what came before was setup
 	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, ok := cache.Get("feed.page/1|id=12|user=42|locale=de"); !ok {
-				b.Error("miss")
+		for i := 0; pb.Next(); i++ {
+			if i == n {
+				i = 0
 			}
+			do(i)
 		}
 	})
 }
 
-func BenchmarkHitL1(b *testing.B) {
-	c := New(nil, Options{})
-	defer c.Close()
-	s := NewSource(c, Spec{
-		Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"}, Policy: Policy{Fresh: time.Hour},
-		Tags: func(Key) []Tag { return []Tag{"community:12", "user:42"} },
-	}, JSON[string]{}, func(context.Context, Key) (string, error) { return "v", nil })
-	ctx := b.Context()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := s.GetOrSet(ctx, "12", "42", "de"); err != nil {
-				b.Error(err)
-			}
-		}
-	})
+func benchKeys(n int) (ids, rendered []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprintf("%04d", i))
+		rendered = append(rendered, "feed.page/1|id="+ids[i]+"|user=42|locale=de")
+	}
+	return ids, rendered
 }
+
+func BenchmarkRawLRU(b *testing.B) {
+	for _, n := range hotKeys {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			cache, err := lru.New[string, string](n)
+			if err != nil {
+				b.Fatal(err)
+			}
+			_, keys := benchKeys(n)
+			for _, k := range keys {
+				cache.Add(k, "v")
+			}
+			onKeys(b, n, func(i int) {
+				if _, ok := cache.Get(keys[i]); !ok {
+					b.Error("miss")
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkHitL1(b *testing.B) {
+	for _, n := range hotKeys {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
+			c := New(nil, Options{L1Entries: n})
+			defer c.Close()
+			s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) ([]byte, error) { return []byte("v"), nil })
+			ctx := b.Context()
+			ids, _ := benchKeys(n)
+			for _, id := range ids {
+				if _, err := s.Fetch(ctx, id, "42", "de"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			onKeys(b, n, func(i int) {
+				if _, err := s.Fetch(ctx, ids[i], "42", "de"); err != nil {
+					b.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// benchSpec has the dimensions of a personal page, and three tags with Everything.
+var benchSpec = Spec{
+	Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"}, Policy: Policy{Fresh: time.Hour},
+	Tags: func(k Key) []Tag { return []Tag{Tag("community:" + k.Get("id")), Tag("user:" + k.Get("user"))} },
+}
+
+// verbatim is the Codec of bytes.
+type verbatim struct{}
+
+func (verbatim) Encode(v []byte) ([]byte, error) { return v, nil }
+func (verbatim) Decode(b []byte) ([]byte, error) { return b, nil }

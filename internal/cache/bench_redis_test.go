@@ -1,0 +1,103 @@
+package cache
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"example.com/communityfeed/internal/testenv"
+)
+
+// What a read past L1 and a move cost on a real Redis, beside the bare round trip that
+// a hit in L2 asks for. Entries are of 8 KB and have three tags.
+
+const (
+	benchBody = 8 << 10
+	benchSet  = 512 // keys that are read in turn, so that reads in parallel share few flights
+)
+
+// benchCache is a cache without L1 whose keys from 0 to benchSet are in L2.
+func benchCache(b *testing.B) *Source[[]byte] {
+	tier, err := NewRedis(testenv.Redis(b), RedisOptions{Prefix: testenv.Prefix(b)})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := New(tier, Options{L1Entries: -1})
+	b.Cleanup(func() { c.Close(); tier.Close() })
+	body := bytes.Repeat([]byte("x"), benchBody)
+	s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) ([]byte, error) { return body, nil })
+	for i := range benchSet {
+		if _, err := s.Fetch(b.Context(), fmt.Sprint(i), "42", "de"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return s
+}
+
+func BenchmarkRawPipeline(b *testing.B) {
+	options, err := redis.ParseURL(testenv.Redis(b))
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer client.Close()
+	ctx := b.Context()
+	client.Set(ctx, "e", bytes.Repeat([]byte("x"), benchBody), 0)
+	for _, tag := range []string{"t1", "t2", "t3"} {
+		client.HSet(ctx, tag, "c", mint(), "r", mint())
+	}
+	onKeys(b, benchSet, func(int) {
+		pipe := client.Pipeline()
+		pipe.PTTL(ctx, "e")
+		body := pipe.Get(ctx, "e")
+		for _, tag := range []string{"t1", "t2", "t3"} {
+			pipe.HMGet(ctx, tag, "c", "r")
+		}
+		if _, err := pipe.Exec(ctx); err != nil || len(body.Val()) != benchBody {
+			b.Error(err)
+		}
+	})
+}
+
+func BenchmarkHitL2(b *testing.B) {
+	s := benchCache(b)
+	ids := numbered(benchSet)
+	onKeys(b, benchSet, func(i int) {
+		if r, err := s.Fetch(b.Context(), ids[i], "42", "de"); err != nil || r.Outcome != HitL2 {
+			b.Error(r.Outcome, err)
+		}
+	})
+}
+
+// A miss asks four times: for the entry, for the lease, for the entry again, and to
+// store. The load takes no time.
+func BenchmarkMiss(b *testing.B) {
+	s := benchCache(b)
+	ids := numbered(benchSet)
+	onKeys(b, benchSet, func(i int) {
+		// A user nobody is, so that every read is of a key of its own.
+		if r, err := s.Fetch(b.Context(), ids[i], mint(), "de"); err != nil || r.Outcome != Miss {
+			b.Error(r.Outcome, err)
+		}
+	})
+}
+
+func BenchmarkMove(b *testing.B) {
+	s := benchCache(b)
+	move := Changed("community:1")
+	onKeys(b, benchSet, func(int) {
+		if err := s.cache.Move(b.Context(), move); err != nil {
+			b.Error(err)
+		}
+	})
+}
+
+func numbered(n int) (ids []string) {
+	for i := range n {
+		ids = append(ids, fmt.Sprint(i))
+	}
+	return ids
+}
