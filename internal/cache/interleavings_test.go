@@ -163,7 +163,7 @@ func TestAbsentIDsEqualNothing(t *testing.T) {
 	})
 }
 
-// Interleaving 13, the age: a whole counts its five seconds from its own snapshot, and
+// Interleaving 13: the age. A whole counts its five seconds from its own snapshot, and
 // its part has been in L1 for three.
 func TestWholeIsAsOldAsItsOldestPart(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 )
 
-// Rule 6, the order of steps: every read of L2 takes its snapshot's number, then looks
+// Rule 6: the order of steps. Every read of L2 takes its snapshot's number, then looks
 // whether L2 is trusted, then reads. A move that fails distrusts L2, then is heard of,
 // then answers.
 //
@@ -49,7 +49,7 @@ func TestReaderWhoSawL2TrustedBeforeAMoveFailedKeepsNothingAfterIt(t *testing.T)
 	}
 }
 
-// Interleaving 6, the other order: a reader reads L2 while it is distrusted, and looks
+// Interleaving 6: the other order. A reader reads L2 while it is distrusted, and looks
 // whether it is trusted when a drain has ended.
 func TestWhatIsReadAfterADrainIsNotFromBeforeIt(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
@@ -74,7 +74,7 @@ func TestWhatIsReadAfterADrainIsNotFromBeforeIt(t *testing.T) {
 	})
 }
 
-// Interleaving 6, at every read of L2: a process that saw L2 trusted when it read the
+// Interleaving 6: every read of L2. A process that saw L2 trusted when it read the
 // first time looks again before it reads again.
 func TestTrustIsLookedAtBeforeEveryReadOfL2(t *testing.T) {
 	for _, at := range []struct {
@@ -128,7 +128,7 @@ func TestReaderBesideAFailingMoveKeepsNothingAfterIt(t *testing.T) {
 	besideAMove(t, func(p *process) { p.gate.refuse(encodeMoved(rowTag("a"))) })
 }
 
-// Interleaving 7, where nothing fails: the own move is heard of before Redis has it,
+// Interleaving 7: where nothing fails. The own move is heard of before Redis has it,
 // and a reader between the two keeps the old entry.
 func TestReaderBesideAMoveKeepsNothingAfterIt(t *testing.T) {
 	besideAMove(t, func(*process) {})
