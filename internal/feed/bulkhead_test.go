@@ -13,7 +13,7 @@ import (
 
 // Rule 7: a slot of the read pool is held per query, never while a load waits for
 // another one. With a single connection, a page that held it while it waited for its
-// shared part would wait for itself.
+// shared part would wait for itself. Interleaving 16: with a few, a few such pages do.
 func TestOneConnectionAnswersColdComposedPages(t *testing.T) {
 	w := newTown(t)
 	read, err := postgres.Open(t.Context(), w.pool.Config().ConnString(),
