@@ -18,8 +18,8 @@ func (s *Source[T]) Get(ctx context.Context, values ...string) (r Result[T], fou
 	if c.o.Off || wholeOf(ctx) != nil {
 		return r, false
 	}
-	if copied, hit := c.hit(o, []byte(text), values, nil); hit {
-		r, err := result[T](&copied.answer, HitL1, copied.expires-c.now())
+	if copied, left, hit := c.hit(o, []byte(text), values, nil); hit {
+		r, err := result[T](&copied.answer, HitL1, left)
 		return r, err == nil
 	}
 	if c.l2 == nil {

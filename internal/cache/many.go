@@ -34,7 +34,7 @@ func (c *Cache) fetchMany(ctx context.Context, o *origin, keys [][]string) []ans
 	var scratch [256]byte
 	for i, values := range keys {
 		text := o.spec.render(scratch[:0], values)
-		copied, hit := c.hit(o, text, values, in)
+		copied, _, hit := c.hit(o, text, values, in)
 		if hit {
 			answers[i] = copied.answer
 			answers[i].outcome = HitL1

@@ -124,30 +124,30 @@ func (s *Source[T]) Fetch(ctx context.Context, values ...string) (Result[T], err
 	c, o := s.cache, s.origin
 	var scratch [256]byte
 	text, in := o.spec.render(scratch[:0], values), wholeOf(ctx)
-	copied, hit := c.hit(o, text, values, in)
+	copied, left, hit := c.hit(o, text, values, in)
 	if hit {
-		return result[T](&copied.answer, HitL1, copied.expires-c.now())
+		return result[T](&copied.answer, HitL1, left)
 	}
 	a := c.fetch(ctx, o, o.spec.key(string(text), values), copied, in)
 	return result[T](&a, a.outcome, a.expires-c.now())
 }
 
-// hit looks into L1 and reports whether what is there answers a read. For a part of a
-// whole that takes more; see nested.go.
-func (c *Cache) hit(o *origin, text []byte, values []string, in *whole) (copied *l1Copy, answers bool) {
+// hit looks into L1 and reports whether what is there answers a read, and for how
+// long it is still fresh. For a part of a whole that takes more; see nested.go.
+func (c *Cache) hit(o *origin, text []byte, values []string, in *whole) (copied *l1Copy, left time.Duration, answers bool) {
 	copied = c.l1.get(text)
 	if copied == nil || in != nil {
-		return copied, false
+		return copied, 0, false
 	}
-	now := c.now()
+	now := c.now() // asking the clock is a fifth of a hit
 	if !c.valid(copied, now) {
-		return copied, false
+		return copied, 0, false
 	}
 	o.stats.hitL1.Add(1)
 	if copied.early(now, c.o.Rand) {
 		c.refresh(o, o.spec.key(copied.key, values), copied.snap.tags)
 	}
-	return copied, true
+	return copied, copied.expires - now, true
 }
 
 func result[T any](a *answer, how Outcome, left time.Duration) (Result[T], error) {
