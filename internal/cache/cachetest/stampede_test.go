@@ -23,7 +23,7 @@ func TestStampedeOfThreeProcessesIsOneLoad(t *testing.T) {
 	for range 3 {
 		herd = append(herd, startStampeding(t, stampedeOrder{URL: url, Prefix: prefix}))
 	}
-	var all []time.Duration
+	var all, p50s, p99s, slowest []time.Duration
 	loads := int64(0)
 	report := table{{"round", "loads", "p50", "p99", "slowest", "the load", "begun within"}}
 	row := func(name string, loads int64, took []time.Duration, load, spread string) {
@@ -62,8 +62,11 @@ func TestStampedeOfThreeProcessesIsOneLoad(t *testing.T) {
 		loads += loadsNow
 		all = append(all, took...)
 		row(fmt.Sprint(round+1), loadsNow, took, ms(load), ms(last.Sub(first)))
+		p50s, p99s, slowest = append(p50s, percentile(took, 50)), append(p99s, percentile(took, 99)), append(slowest, took[len(took)-1])
 	}
 	row("all", loads, all, "", "")
+	middle := func(of []time.Duration) string { slices.Sort(of); return ms(percentile(of, 50)) }
+	report = append(report, []string{"median round", "", middle(p50s), middle(p99s), middle(slowest), "", ""})
 	t.Logf("%d readers in each of %d processes, a load takes %v; times count from when the readers of a process were let go\n%s\n\n%s",
 		stampedeReaders, len(herd), stampedeLoad, machine(t, url), report)
 }
