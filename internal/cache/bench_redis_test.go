@@ -41,7 +41,15 @@ func benchCache(b *testing.B) *Source[[]byte] {
 	return s
 }
 
+// BenchmarkRawPipeline is one round trip with what a hit in L2 asks of Redis, and with
+// what a hundred of them ask.
 func BenchmarkRawPipeline(b *testing.B) {
+	for _, n := range []int{1, benchMany} {
+		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) { rawPipeline(b, n) })
+	}
+}
+
+func rawPipeline(b *testing.B, n int) {
 	options, err := redis.ParseURL(testenv.Redis(b))
 	if err != nil {
 		b.Fatal(err)
@@ -55,13 +63,32 @@ func BenchmarkRawPipeline(b *testing.B) {
 	}
 	onKeys(b, benchSet, func(int) {
 		pipe := client.Pipeline()
-		pipe.PTTL(ctx, "e")
-		body := pipe.Get(ctx, "e")
-		for _, tag := range []string{"t1", "t2", "t3"} {
-			pipe.HMGet(ctx, tag, "c", "r")
+		var body *redis.StringCmd
+		for range n {
+			pipe.PTTL(ctx, "e")
+			body = pipe.Get(ctx, "e")
+			for _, tag := range []string{"t1", "t2", "t3"} {
+				pipe.HMGet(ctx, tag, "c", "r")
+			}
 		}
 		if _, err := pipe.Exec(ctx); err != nil || len(body.Val()) != benchBody {
 			b.Error(err)
+		}
+	})
+}
+
+// benchMany is how many keys GetMany reads.
+const benchMany = 100
+
+func BenchmarkGetMany(b *testing.B) {
+	s := benchCache(b)
+	var keys [][]string
+	for _, id := range numbered(benchMany) {
+		keys = append(keys, []string{id, "42", "de"})
+	}
+	onKeys(b, 1, func(int) {
+		if results, errs := s.GetMany(b.Context(), keys); errs != nil || results[0].Outcome == Miss {
+			b.Error(errs)
 		}
 	})
 }
