@@ -2,6 +2,7 @@ package cachetest
 
 import (
 	"cmp"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -11,7 +12,7 @@ import (
 // A gate is a step that somebody waits to be allowed.
 type gate struct {
 	what  string   // the step, as the trace shows it; sorts the gates
-	order int      // breaks ties: the step in which its goroutine was first seen
+	order order    // breaks ties
 	p     *process // whose it is
 	c     *conn    // on which connection, if any
 	kind  gateKind
@@ -23,6 +24,7 @@ type gateKind int
 
 const (
 	handshakeGate gateKind = iota // opened at once: connections are not what is looked at
+	turnGate                      // opened at once, so that goroutines woken together go on one by one
 	requestGate
 	replyGate
 	messageGate
@@ -31,6 +33,11 @@ const (
 	writeGate
 	cancelGate
 )
+
+// onNetwork reports whether a gate is on the way between a process and Redis.
+func (k gateKind) onNetwork() bool {
+	return k == handshakeGate || k == requestGate || k == replyGate || k == messageGate
+}
 
 // A verdict says how the step goes.
 type verdict int
@@ -49,36 +56,62 @@ func (v verdict) String() string {
 	return [...]string{"", " lost", " doubled", " refused", " reset", " fails", " panics"}[v]
 }
 
+// An order tells gates apart that are for the same step. It follows from what
+// happened before and not from who came first.
+type order struct {
+	actor int // who: the rank of the goroutine
+	nth   int // how many gates it had before: what it gave up waiting for may still be there
+}
+
+func (o order) compare(other order) int {
+	return cmp.Or(cmp.Compare(o.actor, other.actor), cmp.Compare(o.nth, other.nth))
+}
+
+// An actor is a goroutine that comes to gates.
+type actor struct{ rank, gates int }
+
 // put adds a gate.
 func (s *sim) put(g *gate) *gate {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	g.born = time.Now()
-	if g.order == 0 {
-		g.order = s.rank()
+	if g.order == (order{}) {
+		a := s.actor()
+		a.gates++
+		g.order = order{a.rank, a.gates}
 	}
 	s.gates = append(s.gates, g)
 	s.stir()
 	return g
 }
 
-// rank tells goroutines that do the same thing apart: two flights of one key can
-// be woken by one message. It is the step in which the goroutine first came to a
-// gate, for they came in different ones.
-func (s *sim) rank() int {
+// actor returns the calling goroutine's. Goroutines that do the same thing are told
+// apart by their rank: two flights of one key can be woken by one message. It is the
+// step in which the goroutine was first seen, for they were in different ones.
+func (s *sim) actor() *actor {
 	buf := make([]byte, 40)
 	id, _, _ := strings.Cut(strings.TrimPrefix(string(buf[:runtime.Stack(buf, false)]), "goroutine "), " ")
-	if s.ranks[id] == 0 {
-		s.ranks[id] = s.step
+	a := s.actors[id]
+	if a == nil {
+		a = &actor{rank: s.step}
+		s.actors[id] = a
 	}
-	return s.ranks[id]
+	return a
 }
 
-// seen is rank, for a goroutine that may not come to a gate for long.
-func (s *sim) seen() int {
+// rank is the calling goroutine's, which may not come to a gate for long.
+func (s *sim) rank() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.rank()
+	return s.actor().rank
+}
+
+// inTurn lets a goroutine of p that may have been woken together with others go on
+// when it is its turn: what they do next must not depend on who is faster.
+func (s *sim) inTurn(p *process, what string) {
+	ch := make(chan struct{})
+	s.put(&gate{what: p.String() + what, p: p, kind: turnGate, open: func(verdict) { close(ch) }})
+	<-ch
 }
 
 // tick begins a step.
@@ -118,11 +151,19 @@ func (s *sim) pending(kinds ...gateKind) []*gate {
 		if len(kinds) > 0 && !slices.Contains(kinds, g.kind) {
 			continue
 		}
-		if g.p != nil && g.p.cut.Load() && g.kind <= messageGate {
+		if g.p != nil && g.p.cut.Load() && g.kind.onNetwork() {
 			continue // the network between them is down
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b *gate) int { return cmp.Or(cmp.Compare(a.what, b.what), cmp.Compare(a.order, b.order)) })
+	if len(out) == 0 {
+		return nil
+	}
+	slices.SortFunc(out, func(a, b *gate) int { return cmp.Or(cmp.Compare(a.what, b.what), a.order.compare(b.order)) })
+	for i, g := range out[1:] {
+		if g.what == out[i].what && g.order == out[i].order {
+			panic(fmt.Sprintf("seed %d: two gates for %s that nothing tells apart", s.seed, g.what))
+		}
+	}
 	return out
 }

@@ -26,6 +26,7 @@ type process struct {
 	cut   atomic.Bool // its network is down
 
 	lastMiss time.Time // when a load last closed its origin's breaker
+	told     int       // of messages, so far
 
 	sources map[string]*cache.Source[page] // by the name of the key
 	stop    chan struct{}
@@ -33,6 +34,12 @@ type process struct {
 }
 
 func (p *process) String() string { return fmt.Sprintf("p%d", p.id) }
+
+// toldNext numbers what a process is told, in the order in which Redis says it.
+func (p *process) toldNext() order {
+	p.told++
+	return order{nth: p.told}
+}
 
 // A page is what a load returns: the version of every row that it shows.
 type page struct {
@@ -161,7 +168,7 @@ func (p *process) random() float64 {
 // load reads the parts and rows of a key, and stands at a gate before it returns,
 // so that what it returns may be old by then.
 func (p *process) load(ctx context.Context, sh shape, k cache.Key) (page, error) {
-	p.s.seen()
+	p.s.rank()
 	saw := make(map[string]int)
 	there := true
 	ownRows := func() { there = p.s.db.read(saw, append(sh.own(k), purges)...) && there }

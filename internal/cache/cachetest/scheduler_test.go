@@ -10,7 +10,7 @@ import (
 )
 
 // instant is what a step takes, so that timers set by two steps never fire together.
-const instant = 1001 * time.Nanosecond
+const instant = 10_007 * time.Nanosecond
 
 // settle waits until everybody waits, and does what needs no choice.
 func (s *sim) settle() {
@@ -18,7 +18,7 @@ func (s *sim) settle() {
 		synctest.Wait()
 		s.reap()
 		s.bury()
-		auto := s.pending(handshakeGate)
+		auto := s.pending(handshakeGate, turnGate)
 		if len(auto) == 0 {
 			return
 		}

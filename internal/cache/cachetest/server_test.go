@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -146,10 +147,10 @@ func (s *sim) fetch(c *conn, revoke bool, tag string) {
 				s.oracle.heard(c.p, tag, published, revoke)
 			}
 			if v == doubled {
-				s.put(&gate{what: fmt.Sprintf("%s ← %s again", c.p, parts[2]), order: c.number, p: c.p, c: c, kind: messageGate, open: arrive})
+				s.put(&gate{what: fmt.Sprintf("%s ← %s again", c.p, parts[2]), order: c.p.toldNext(), p: c.p, c: c, kind: messageGate, open: arrive})
 			}
 		}
-		s.put(&gate{what: fmt.Sprintf("%s ← %s", c.p, parts[2]), order: c.number, p: c.p, c: c, kind: messageGate, open: arrive})
+		s.put(&gate{what: fmt.Sprintf("%s ← %s", c.p, parts[2]), order: c.p.toldNext(), p: c.p, c: c, kind: messageGate, open: arrive})
 	}
 }
 
@@ -200,7 +201,9 @@ const ghostLife = 3 * time.Second
 
 // breakAll ends all connections, as a server that goes away does.
 func (s *sim) breakAll() {
-	for _, c := range slices.Clone(s.conns) {
+	conns := slices.Clone(s.conns)
+	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Or(cmp.Compare(a.p.id, b.p.id), a.user.compare(b.user)) })
+	for _, c := range conns {
 		s.breakConn(c)
 	}
 	for _, g := range s.all() {

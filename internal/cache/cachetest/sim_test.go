@@ -40,8 +40,7 @@ type sim struct {
 
 	mu        sync.Mutex
 	gates     []*gate
-	ranks     map[string]int // of goroutines, by their ids
-	dialled   int
+	actors    map[string]*actor // by the ids of goroutines
 	hung      []*conn
 	finished  []any
 	arrived   chan struct{}
@@ -89,7 +88,7 @@ func (s *sim) all() []*gate {
 func newSim(seed uint64) *sim {
 	s := &sim{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(), step: 1,
-		counts: make(map[string]int), ranks: make(map[string]int), arrived: make(chan struct{}, 1),
+		counts: make(map[string]int), actors: make(map[string]*actor), arrived: make(chan struct{}, 1),
 	}
 	s.leases = make(map[string]heldLease)
 	s.oracle = newOracle(s)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"testing/synctest"
 	"time"
 )
@@ -18,7 +19,6 @@ import (
 type conn struct {
 	s      *sim
 	p      *process
-	number int
 	server net.Conn // the other side: miniredis
 
 	mu       sync.Mutex
@@ -29,6 +29,7 @@ type conn struct {
 	closed   bool   // by the client
 	broken   bool   // by the server
 	sub      bool   // a subscription
+	user     order  // of the last request
 	deadline time.Time
 	wake     chan struct{}
 }
@@ -38,9 +39,8 @@ func (s *sim) dial(p *process) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := &conn{s: s, p: p, server: server, wake: make(chan struct{}, 1)}
 	s.mu.Lock()
-	s.dialled++
-	c := &conn{s: s, p: p, number: s.dialled, server: server, wake: make(chan struct{}, 1)}
 	s.conns = append(s.conns, c)
 	s.mu.Unlock()
 	go c.collect()
@@ -69,7 +69,7 @@ type request struct {
 	left    []command
 	replies []byte
 	kind    gateKind
-	order   int
+	order   order
 }
 
 func (c *conn) Write(b []byte) (int, error) {
@@ -101,15 +101,16 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.sub {
 		r.kind = handshakeGate
 	}
-	c.s.request(r)
+	c.user = c.s.request(r)
 	return len(b), nil
 }
 
-func (s *sim) request(r *request) {
+func (s *sim) request(r *request) order {
 	r.order = s.put(&gate{
 		what: fmt.Sprintf("%s → %s", r.c.p, r.name), order: r.order, p: r.c.p, c: r.c, kind: r.kind,
 		open: func(v verdict) { s.serve(r, v) },
 	}).order
+	return r.order
 }
 
 // serve is what becomes of a request.
@@ -191,7 +192,7 @@ func (s *sim) breakConn(c *conn) {
 		tell(well)
 		return
 	}
-	s.put(&gate{what: fmt.Sprintf("%s ← subscription is broken", c.p), order: c.number, p: c.p, c: c, kind: brokenGate, open: tell})
+	s.put(&gate{what: fmt.Sprintf("%s ← subscription is broken", c.p), order: c.p.toldNext(), p: c.p, c: c, kind: brokenGate, open: tell})
 }
 
 func (c *conn) isBroken() bool {
@@ -257,7 +258,7 @@ func (c *conn) Close() error {
 // which began in one step the same is always late first.
 func (c *conn) SetReadDeadline(t time.Time) error {
 	if !t.IsZero() {
-		t = t.Add(-time.Duration(c.s.seen()))
+		t = t.Add(-time.Duration(c.s.rank()))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -265,6 +266,21 @@ func (c *conn) SetReadDeadline(t time.Time) error {
 	c.signal()
 	return nil
 }
+
+// SyscallConn lets the client find out that an idle connection is broken before it
+// uses it, as it would from a socket. So it does not matter which of several idle
+// connections a call gets.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if c.isBroken() {
+		return nil, errReset
+	}
+	return healthySocket{}, nil
+}
+
+// healthySocket has nothing to read.
+type healthySocket struct{ syscall.RawConn }
+
+func (healthySocket) Read(func(uintptr) bool) error { return nil }
 
 func (c *conn) SetDeadline(t time.Time) error    { return c.SetReadDeadline(t) }
 func (c *conn) SetWriteDeadline(time.Time) error { return nil }
