@@ -19,8 +19,7 @@ func (s *sim) someTime() {
 		d = 100 * time.Millisecond
 	}
 	s.trace("%v pass", d)
-	if s.plan.faults[slowRedis] && s.chance(0.3) {
-		s.count(string(slowRedis))
+	if s.hits(slowRedis, 0.3) {
 		end := time.Now().Add(d)
 		for time.Now().Before(end) {
 			time.Sleep(min(50*time.Millisecond, time.Until(end)))
@@ -36,10 +35,10 @@ func (s *sim) someTime() {
 func (s *sim) pass(d time.Duration) {
 	end := time.Now().Add(d)
 	kinds := []gateKind{requestGate, replyGate, brokenGate}
-	if !s.plan.faults[slowLoads] || d > 3*time.Second {
+	if d > 3*time.Second || len(s.pending(loadGate, writeGate)) == 0 || !s.hits(slowLoads, 0.9) {
 		kinds = append(kinds, loadGate, writeGate)
 	}
-	if s.chance(0.5) {
+	if len(s.pending(messageGate)) == 0 || !s.hits(lateNews, 0.8) {
 		kinds = append(kinds, messageGate)
 	}
 	for {
@@ -75,6 +74,7 @@ func (s *sim) pass(d time.Duration) {
 func (s *sim) wind() {
 	s.mode = healthy
 	s.plan.faults = nil
+	s.over = true
 	for _, p := range s.processes {
 		p.cut.Store(false)
 	}
@@ -86,12 +86,18 @@ func (s *sim) wind() {
 				s.violate("%s still distrusts L2 half a minute after the last fault", p)
 			}
 			for _, row := range s.plan.rows {
+				s.begin()
 				s.read(p, "site", row, s.plan.viewers[0])
-				s.settle()
-				time.Sleep(instant)
 			}
 		}
 		s.drainAll(time.Second)
+		for range 2 {
+			for _, p := range s.processes {
+				s.begin()
+				s.read(p, "row", s.plan.rows[0])
+				s.drainAll(50 * time.Millisecond)
+			}
+		}
 	}
 	for _, p := range s.processes {
 		s.end(p)
@@ -102,7 +108,7 @@ func (s *sim) wind() {
 	for range 100 { // what is under way sees the end
 		s.settleQuietly()
 		for _, g := range s.all() {
-			if s.take(g) && (g.kind == loadGate || g.kind == writeGate) {
+			if s.take(g) && (g.kind == loadGate || g.kind == writeGate || g.kind == turnGate) {
 				g.open(lost)
 			}
 		}
@@ -138,25 +144,6 @@ func (s *sim) settleQuietly() {
 	s.mu.Lock()
 	s.finished = nil
 	s.mu.Unlock()
-}
-
-// end stops a process. Nobody waits for it: what it waits for may be at a gate.
-func (s *sim) end(p *process) {
-	p.dead.Store(true)
-	close(p.stop)
-	for _, c := range s.conns {
-		if c.p == p {
-			c.mu.Lock()
-			c.broken, c.failed = true, errReset
-			c.signal()
-			c.mu.Unlock()
-		}
-	}
-	go func() {
-		p.cache.Close()
-		p.tier.Close()
-		p.relay.Wait()
-	}()
 }
 
 // leaks finds goroutines of this bubble that are left over.

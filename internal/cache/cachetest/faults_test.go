@@ -2,18 +2,69 @@ package cachetest
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
-// strike lets something happen to the fleet, if the plan has it.
+// A fault is something that goes wrong, as the summary names it.
+type fault string
+
+const (
+	slowRedis   fault = "slow Redis"
+	lostCalls   fault = "call lost"
+	errorReply  fault = "error reply"
+	failedMoves fault = "move refused"
+	brokenConns fault = "connection reset"
+	brokenSubs  fault = "subscription reset"
+	eviction    fault = "key evicted"
+	emptied     fault = "restart, empty"
+	refusing    fault = "writes refused"
+	unready     fault = "Redis loading"
+	failover    fault = "failover"
+	lostWrites  fault = "failover that lost a move"
+	lostNews    fault = "message lost"
+	twiceNews   fault = "message doubled"
+	lateNews    fault = "message late"
+	cutOffs     fault = "process cut off"
+	badLoads    fault = "load fails"
+	panics      fault = "load panics"
+	slowLoads   fault = "slow load"
+	noSlot      fault = "no slot in the database"
+	deaths      fault = "process dies"
+	orphans     fault = "process dies between commit and move"
+	stops       fault = "process stops"
+	unmarked    fault = "delivery not marked"
+	leaving     fault = "caller leaves"
+)
+
+var allFaults = []fault{
+	slowRedis, lostCalls, errorReply, failedMoves, brokenConns, brokenSubs, eviction, emptied, refusing, unready,
+	failover, lostWrites, lostNews, twiceNews, lateNews, cutOffs, badLoads, panics, slowLoads, noSlot,
+	deaths, orphans, stops, unmarked, leaving,
+}
+
+// ofRedis are the faults of a Redis, or a network, that does not do at once what it
+// is asked, or forgets it.
+var ofRedis = []fault{
+	slowRedis, lostCalls, errorReply, failedMoves, brokenConns, brokenSubs, emptied, refusing, unready, failover, cutOffs,
+}
+
+// strike lets something happen to the fleet that the plan has.
 func (s *sim) strike() {
-	switch pick(s, []fault{eviction, eviction, emptied, refusing, unready, failover, failover, cutOffs, deaths}) {
-	case eviction:
-		if keys := s.redis.Keys(); len(keys) > 0 && s.hits(eviction, 1) {
-			key := keys[s.draw(len(keys))]
-			s.trace("Redis evicts %s", key)
-			s.evict(key)
+	var could []fault
+	for _, f := range []fault{eviction, brokenSubs, emptied, refusing, unready, failover, cutOffs, deaths, stops} {
+		if s.plan.faults[f] {
+			could = append(could, f)
 		}
+	}
+	if len(could) == 0 {
+		return
+	}
+	switch f := pick(s, could); f {
+	case eviction:
+		s.evictSome()
+	case brokenSubs:
+		s.breakSubscription(s.someProcess())
 	case emptied:
 		if s.hits(emptied, 0.5) {
 			s.trace("Redis restarts, empty")
@@ -29,27 +80,56 @@ func (s *sim) strike() {
 	case failover:
 		s.failOver()
 	case cutOffs:
-		p := s.someProcess()
-		if p.cut.Load() {
-			p.cut.Store(false)
-			s.trace("%s is back on the network", p)
-		} else if s.hits(cutOffs, 0.5) {
-			p.cut.Store(true)
-			s.trace("%s is cut off from Redis", p)
-		}
+		s.cutOff(s.someProcess())
 	case deaths:
 		if s.hits(deaths, 0.5) {
-			s.kill(s.draw(len(s.processes)))
+			s.kill(s.whoDies())
+		}
+	case stops:
+		if p := s.someProcess(); s.busy(p) <= 4 && s.hits(stops, 0.7) {
+			s.stop(p)
 		}
 	}
 }
 
-func (s *sim) evict(key string) {
+// evictSome lets Redis evict an entry, a lease or a tag.
+func (s *sim) evictSome() {
+	kind := prefix + pick(s, []string{"e", "t", "t", "l"})
+	keys := slices.DeleteFunc(s.redis.Keys(), func(k string) bool { return !strings.HasPrefix(k, kind) })
+	if len(keys) == 0 || !s.hits(eviction, 1) {
+		return
+	}
+	key := pick(s, keys)
+	s.trace("Redis evicts %s", key)
 	s.redis.Del(key)
-	if len(key) > len(prefix)+2 {
-		if k := key[len(prefix)+2:]; key[len(prefix)] == 'l' {
-			delete(s.leases, k)
+	delete(s.leases, strings.TrimPrefix(key, prefix+"l:"))
+	s.follow(s.someRead)
+}
+
+// breakSubscription ends the connection on which a process hears of moves. What was
+// on its way there is lost.
+func (s *sim) breakSubscription(p *process) {
+	for _, c := range slices.Clone(s.conns) {
+		if c.p != p || !c.subscribed || c.isBroken() || c.isClosed() || !s.hits(brokenSubs, 1) {
+			continue
 		}
+		s.trace("the subscription of %s breaks", p)
+		s.breakConn(c)
+		for _, g := range s.pending(messageGate) {
+			if g.c == c {
+				s.take(g)
+			}
+		}
+	}
+}
+
+func (s *sim) cutOff(p *process) {
+	if p.cut.Load() {
+		p.cut.Store(false)
+		s.trace("%s is back on the network", p)
+	} else if s.hits(cutOffs, 0.7) {
+		p.cut.Store(true)
+		s.trace("%s is cut off from Redis", p)
 	}
 }
 
@@ -57,7 +137,7 @@ func (s *sim) switchTo(m serverMode, f fault) {
 	if s.mode == m {
 		s.mode = healthy
 		s.trace("Redis is healthy")
-	} else if s.hits(f, 0.5) {
+	} else if s.hits(f, 0.7) {
 		s.mode = m
 		s.trace("Redis is %v", m)
 	}
@@ -76,40 +156,17 @@ func (s *sim) failOver() {
 	if s.copied == nil || time.Since(s.copied.at) > replicaLag {
 		s.trace("the replica is up to date for the last time")
 		s.copied = s.copyState()
+		s.follow(s.someWrite)
 		return
 	}
-	s.count(string(failover))
+	s.count(failover)
 	s.trace("Redis fails over to the replica of step %d", s.copied.step)
 	s.breakAll()
 	s.restore(s.copied)
-	s.oracle.failedOver(s.copied.step)
-	s.copied = nil
-}
-
-// kill ends a process as it stands: what it has sent may arrive or not, what it has
-// not done is not done. Another one takes its place.
-func (s *sim) kill(i int) {
-	p := s.processes[i]
-	s.trace("%s dies", p)
-	s.end(p)
-	for _, g := range s.all() {
-		if g.p != p {
-			continue
-		}
-		switch g.kind {
-		case loadGate, writeGate:
-			if s.take(g) {
-				g.open(lost)
-			}
-		case requestGate:
-			if s.chance(0.5) {
-				s.take(g)
-			}
-		default:
-			s.take(g)
-		}
+	if s.oracle.failedOver(s.copied.step) {
+		s.count(lostWrites)
 	}
-	s.processes = slices.Delete(s.processes, i, i+1)
-	s.settle()
-	s.trace("%s takes its place", s.launch())
+	s.copied = nil
+	s.follow(s.someRead)
+	s.follow(s.someRead)
 }

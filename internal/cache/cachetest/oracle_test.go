@@ -142,17 +142,20 @@ func (o *oracle) cutOff(p *process) {
 }
 
 // failedOver notes that Redis has forgotten what it did since a step. Until a
-// process knows, or the move is repeated, an old copy may pass there.
-func (o *oracle) failedOver(step int) {
+// process knows, or the move is repeated, an old copy may pass there. It reports
+// whether a move was among it.
+func (o *oracle) failedOver(step int) (lost bool) {
 	for _, facts := range o.facts {
 		for _, f := range facts {
 			for _, n := range []*news{&f.changed, &f.revoked} {
 				if n.landed.step > step {
 					*n = news{undone: o.s.now()}
+					lost = true
 				}
 			}
 		}
 	}
+	return lost
 }
 
 // due reports whether an answer to p from now on must know of the news.
@@ -214,14 +217,18 @@ func (o *oracle) judge(r *read) {
 	case r.ctxErr != nil:
 		return
 	case faulty:
+		o.standsBy(r)
 		return
 	case errors.Is(r.err, cache.ErrUnavailable) && s.lastFault.After(r.p.lastMiss):
+		o.standsBy(r)
 		return // half open, however long ago: one probe, and the others are kept back
+	case r.p.stopping:
+		return
 	default:
 		s.violate("%s: error %v, though no load has failed", r, r.err)
 		return
 	}
-	s.count("read " + r.how())
+	s.answers[r.how()]++
 	stale := r.err == nil && r.result.Outcome == cache.Stale
 	for _, d := range r.duties {
 		version, shown := saw[d.f.row]

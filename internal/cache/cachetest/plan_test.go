@@ -9,65 +9,118 @@ import (
 // A plan is what a seed is about: how many processes, what is cached how, and
 // which faults there are. Few faults at a time leave room for long orders of steps.
 type plan struct {
+	theme     theme
 	processes int
 	steps     int
 	l1        int
+	slots     int // of each process in the database
 	policy    cache.Policy
 	rows      []string
 	viewers   []string
 	faults    map[fault]bool
 	lingering bool // a request may reach Redis long after it was sent
+	calm      bool // whatever is asked of Redis is done at once
 	eager     int  // of ten steps, how many open a gate when there is one
 }
 
-type fault string
+// A theme is what seeds look for. A fault that is one of twenty hardly ever meets the
+// few steps in which it would do harm; here it comes often, with few others.
+type theme struct {
+	name   string
+	faults []fault           // it has all of these
+	also   []fault           // and some of these
+	often  map[string]int    // weights of operations, where they are not the usual ones
+	tune   func(*sim, *plan) // what else it needs
+}
 
-const (
-	slowRedis   fault = "slow Redis"
-	lostCalls   fault = "call lost"
-	errorReply  fault = "error reply"
-	brokenConns fault = "connection reset"
-	eviction    fault = "key evicted"
-	emptied     fault = "restart, empty"
-	refusing    fault = "writes refused"
-	unready     fault = "Redis loading"
-	failover    fault = "failover"
-	lostNews    fault = "message lost"
-	twiceNews   fault = "message doubled"
-	cutOffs     fault = "process cut off"
-	badLoads    fault = "load fails"
-	panics      fault = "load panics"
-	slowLoads   fault = "slow load"
-	deaths      fault = "process dies"
-	unmarked    fault = "delivery not marked"
-)
+// themes are taken in turn, so any twelve seeds in a row have them all.
+var themes = []theme{
+	{name: "no faults"},
+	{name: "late news", faults: []fault{lateNews}, also: []fault{lostNews, twiceNews, slowLoads}},
+	{name: "one row", faults: []fault{lateNews, slowLoads}, also: []fault{failedMoves, stops}, tune: oneRow},
+	{
+		name: "lost news", faults: []fault{brokenSubs, lostNews}, also: []fault{twiceNews, cutOffs, lateNews},
+		often: map[string]int{"fault": 20, "change": 20},
+	},
+	{
+		name: "failed moves", faults: []fault{failedMoves}, also: []fault{refusing, unready, slowRedis},
+		often: map[string]int{"change": 25}, tune: oneRow,
+	},
+	{
+		name: "failover", faults: []fault{failover}, also: []fault{slowRedis, unmarked, lostNews, lateNews, badLoads},
+		often: map[string]int{"fault": 20, "change": 20},
+	},
+	{
+		name: "lost tags", faults: []fault{eviction}, also: []fault{emptied, refusing, badLoads, slowLoads},
+		often: map[string]int{"fault": 20},
+	},
+	{
+		name: "deaths", faults: []fault{deaths}, also: []fault{stops, unmarked, lostNews, slowRedis, badLoads},
+		often: map[string]int{"fault": 20, "change": 20},
+	},
+	{name: "bad network", faults: []fault{slowRedis, lostCalls}, also: []fault{brokenConns, errorReply, unready, emptied, cutOffs}},
+	{
+		name: "bad origin", faults: []fault{badLoads, slowLoads}, also: []fault{panics, lateNews, eviction},
+		often: map[string]int{"revoke": 12},
+		tune: func(s *sim, p *plan) {
+			p.policy.OnError = seconds(s, 10, 120)
+		},
+	},
+	{
+		name: "age", also: []fault{slowLoads, lateNews}, often: map[string]int{"change": 1, "revoke": 1, "purge": 0, "quiet change": 15, "time": 30},
+		tune: func(s *sim, p *plan) {
+			p.policy.Fresh, p.l1 = seconds(s, 2, 6, 12), pick(s, []int{-1, 100})
+			p.policy.Stale = seconds(s, 0, 0, 5)
+		},
+	},
+	{name: "anything", also: allFaults},
+}
 
-var allFaults = []fault{
-	slowRedis, lostCalls, errorReply, brokenConns, eviction, emptied, refusing, unready, failover,
-	lostNews, twiceNews, cutOffs, badLoads, panics, slowLoads, deaths, unmarked,
+// oneRow has two processes meet at one row again and again.
+func oneRow(s *sim, p *plan) {
+	p.processes, p.rows, p.viewers = 2, []string{"a"}, []string{"u"}
+}
+
+func seconds(s *sim, from ...int) time.Duration {
+	return time.Duration(pick(s, from)) * time.Second
 }
 
 func (s *sim) makePlan() {
-	seconds := func(from ...int) time.Duration { return time.Duration(from[s.draw(len(from))]) * time.Second }
 	s.plan = plan{
+		theme:     themes[s.seed%uint64(len(themes))],
 		processes: 2 + s.draw(3),
-		steps:     60 + s.draw(200),
-		l1:        []int{-1, 3, 100, 100}[s.draw(4)],
-		policy:    cache.Policy{Fresh: seconds(2, 6, 30, 120), Stale: seconds(0, 5, 60), OnError: seconds(0, 10, 120), Negative: seconds(0, 1, 4)},
+		steps:     80 + s.draw(320),
+		l1:        pick(s, []int{-1, 3, 100, 100}),
+		slots:     pick(s, []int{1, 2, 5, 20, 20}),
+		policy:    cache.Policy{Fresh: seconds(s, 2, 6, 30, 120), Stale: seconds(s, 0, 5, 60), OnError: seconds(s, 0, 10, 120), Negative: seconds(s, 0, 1, 4)},
 		rows:      []string{"a", "b"}[:1+s.draw(2)],
 		viewers:   []string{"u", "v"}[:1+s.draw(2)],
 		faults:    make(map[fault]bool),
 		eager:     5 + s.draw(5),
 	}
-	if s.chance(0.2) {
+	if s.chance(0.15) {
 		s.plan.processes = 2 + s.draw(7)
 	}
-	if s.chance(0.15) {
-		return
-	}
-	likely := []float64{0.1, 0.25, 0.4}[s.draw(3)]
-	for _, f := range allFaults {
+	likely := []float64{0, 0.15, 0.3}[s.draw(3)]
+	for _, f := range s.plan.theme.also {
 		s.plan.faults[f] = s.chance(likely)
 	}
-	s.plan.lingering = s.plan.faults[slowRedis] || s.plan.faults[cutOffs] || s.plan.faults[lostCalls]
+	for _, f := range s.plan.theme.faults {
+		s.plan.faults[f] = true
+	}
+	if s.plan.theme.tune != nil {
+		s.plan.theme.tune(s, &s.plan)
+	}
+	s.plan.lingering = s.plan.any(slowRedis, cutOffs, lostCalls)
+	s.plan.calm = !s.plan.any(ofRedis...)
+}
+
+// any reports whether the plan has one of the faults.
+func (p *plan) any(faults ...fault) bool {
+	for _, f := range faults {
+		if p.faults[f] {
+			return true
+		}
+	}
+	return false
 }

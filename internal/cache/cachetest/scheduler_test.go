@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing/synctest"
 	"time"
-
-	"example.com/communityfeed/internal/cache"
 )
 
 // instant is what a step takes, so that timers set by two steps never fire together.
@@ -33,34 +31,30 @@ func (s *sim) settle() {
 
 // next takes one step.
 func (s *sim) next() {
-	s.tick()
-	time.Sleep(instant)
-	s.settle()
+	s.begin()
 	if gates := s.pending(); len(gates) > 0 && s.draw(10) < s.plan.eager {
 		s.openOne(gates[s.draw(len(gates))], true)
 		return
 	}
 	if n := len(s.followers); n > 0 && s.chance(0.4) {
 		i := s.draw(n)
-		read := s.followers[i]
+		do := s.followers[i]
 		s.followers = slices.Delete(s.followers, i, i+1)
-		read()
+		do()
 		return
 	}
-	if s.copied != nil && s.chance(0.05) {
+	if s.copied != nil && s.chance(0.15) {
 		s.failOver()
 		return
 	}
-	switch n := s.draw(100); {
-	case n < 55:
-		s.someRead()
-	case n < 75:
-		s.someWrite()
-	case n < 85:
-		s.strike()
-	default:
-		s.someTime()
-	}
+	s.operate()
+}
+
+// begin begins a step.
+func (s *sim) begin() {
+	s.tick()
+	time.Sleep(instant)
+	s.settle()
 }
 
 // openOne opens a gate. With faults, it may go otherwise than well.
@@ -73,6 +67,9 @@ func (s *sim) openOne(g *gate, faults bool) {
 		v = s.verdict(g)
 	}
 	s.trace("%s%s", g.what, v)
+	if g.query {
+		s.oracle.querying(g)
+	}
 	g.open(v)
 	s.settle()
 	time.Sleep(instant)
@@ -103,7 +100,7 @@ func (s *sim) verdict(g *gate) verdict {
 		switch {
 		case s.hits(lostCalls, 0.05):
 			return lost
-		case s.hits(errorReply, 0.05):
+		case s.hits(errorReply, 0.05), strings.Contains(g.what, "→ move") && s.hits(failedMoves, 0.3):
 			return refusedByServer
 		case s.hits(brokenConns, 0.05):
 			return reset
@@ -130,62 +127,9 @@ func (s *sim) verdict(g *gate) verdict {
 			return panicking
 		}
 	case writeGate:
-		if strings.HasSuffix(g.what, "delivered") && s.hits(unmarked, 0.3) {
+		if strings.HasSuffix(g.what, delivered) && s.hits(unmarked, 0.3) {
 			return lost
 		}
 	}
 	return well
-}
-
-func (s *sim) someProcess() *process { return s.processes[s.draw(len(s.processes))] }
-
-func pick[T any](s *sim, from []T) T { return from[s.draw(len(from))] }
-
-// follow lets a read follow soon on something: that is when it is answered wrongly,
-// if at all.
-func (s *sim) follow(read func()) {
-	if len(s.followers) < 4 {
-		s.followers = append(s.followers, read)
-	}
-}
-
-func (s *sim) someRead() { s.readOf(s.someProcess(), pick(s, s.plan.rows)) }
-
-func (s *sim) readOf(p *process, name string) {
-	if p.dead.Load() {
-		return
-	}
-	switch n := s.draw(10); {
-	case n < 4:
-		s.read(p, "row", name)
-	case n < 5:
-		s.read(p, "row", quiet)
-	case n < 8:
-		s.read(p, "page", name, pick(s, s.plan.viewers))
-	case n < 9:
-		s.read(p, "pair", name, pick(s, append(s.plan.rows, quiet)))
-	default:
-		s.read(p, "site", name, pick(s, s.plan.viewers))
-	}
-}
-
-func (s *sim) someWrite() {
-	p := s.someProcess()
-	switch n := s.draw(20); {
-	case n < 9:
-		s.write(p, false, false, pick(s, s.plan.rows))
-	case n < 11:
-		s.write(p, false, false, pick(s, s.plan.viewers))
-	case n < 12:
-		s.write(p, false, false, pick(s, s.plan.rows), pick(s, s.plan.viewers))
-	case n < 15:
-		s.write(p, true, false, pick(s, s.plan.rows))
-	case n < 17:
-		s.write(p, true, true, pick(s, s.plan.rows))
-	case n < 18:
-		s.write(p, true, false, purges)
-	default:
-		v, _ := s.db.commit([]string{quiet}, false, cache.Move{})
-		s.trace("%s becomes version %d behind everybody's back", quiet, v)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing/synctest"
 	"time"
@@ -28,6 +29,7 @@ const (
 func (m serverMode) String() string { return [...]string{"healthy", "out of memory", "loading"}[m] }
 
 type heldLease struct {
+	p     *process
 	token string
 	until time.Time
 }
@@ -51,6 +53,7 @@ func (s *sim) execute(c *conn, cmd command, v verdict) []byte {
 	if c.sub {
 		s.fetch(c, false, "")
 		if verb == "SUBSCRIBE" {
+			c.subscribed = true
 			s.oracle.subscribed(c.p)
 		}
 		return nil
@@ -76,7 +79,8 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 		if !free {
 			s.violate("%s got the lease of %s, which is held", c.p, key)
 		}
-		s.leases[key] = heldLease{cmd.args[2], time.Now().Add(5 * time.Second)}
+		s.leases[key] = heldLease{c.p, cmd.args[2], time.Now().Add(5 * time.Second)}
+		return
 	case "store":
 		if !strings.HasPrefix(reply, ":1") {
 			return
@@ -86,6 +90,8 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 			s.violate("%s stored %s without its lease", c.p, key)
 		}
 		delete(s.leases, key)
+		life, _ := strconv.Atoi(cmd.scriptArg(3))
+		s.oracle.stored(c.p, key, cmd.scriptArg(2), time.Duration(life)*time.Millisecond)
 	case "release":
 		if held.token == cmd.scriptArg(1) {
 			delete(s.leases, key)
@@ -94,28 +100,39 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 			s.violate("%s released the lease of %s, which another one holds", c.p, key)
 		}
 	case "move":
+		if !strings.HasPrefix(reply, ":1") {
+			return
+		}
 		tag, revoke := strings.TrimPrefix(cmd.key(), "t:"), cmd.scriptArg(1) == "r"
 		s.oracle.landed(tag, revoke)
-		for _, sub := range s.conns {
-			if sub.sub {
-				s.fetch(sub, revoke, tag)
-			}
-		}
+		s.oracle.whole(tag)
+		s.publish(c, cmd, tag, revoke)
+		return
+	case "snapshot":
+		s.oracle.whole(strings.TrimPrefix(cmd.key(), "t:"))
 		return
 	default:
 		return
 	}
+	s.publish(c, cmd, "", false)
+}
+
+// publish puts what a command has told the subscriptions at gates.
+func (s *sim) publish(c *conn, cmd command, tag string, revoke bool) {
 	for _, sub := range s.conns {
-		if sub.sub {
-			s.fetch(sub, false, "")
+		if !sub.sub {
+			continue
+		}
+		if told := s.fetch(sub, revoke, tag); told == 0 && sub.subscribed && !sub.isBroken() && !sub.isClosed() {
+			s.violate("%s: %s told %s nothing", c.p, cmd, sub.p)
 		}
 	}
 }
 
 // fetch puts the messages that a subscription has been sent at gates, and passes
 // on at once what else it has been sent. A moved tag is named by the command that
-// is being observed.
-func (s *sim) fetch(c *conn, revoke bool, tag string) {
+// is being observed. It returns the number of messages.
+func (s *sim) fetch(c *conn, revoke bool, tag string) (messages int) {
 	for {
 		c.mu.Lock()
 		n := valueLen(c.said)
@@ -124,7 +141,7 @@ func (s *sim) fetch(c *conn, revoke bool, tag string) {
 		gone := c.closed || c.broken
 		c.mu.Unlock()
 		if n == 0 {
-			return
+			return messages
 		}
 		parts := strs(value)
 		if gone {
@@ -135,6 +152,7 @@ func (s *sim) fetch(c *conn, revoke bool, tag string) {
 			synctest.Wait()
 			continue
 		}
+		messages++
 		published := s.step
 		var arrive func(v verdict)
 		arrive = func(v verdict) {
@@ -203,8 +221,14 @@ const ghostLife = 3 * time.Second
 func (s *sim) breakAll() {
 	conns := slices.Clone(s.conns)
 	slices.SortFunc(conns, func(a, b *conn) int { return cmp.Or(cmp.Compare(a.p.id, b.p.id), a.user.compare(b.user)) })
-	for _, c := range conns {
-		s.breakConn(c)
+	tell := make([]func(), len(conns))
+	for i, c := range conns {
+		tell[i] = s.sever(c)
+	}
+	for _, t := range tell {
+		t()
+		synctest.Wait()
+		time.Sleep(instant) // so that what they do about it has an order
 	}
 	for _, g := range s.all() {
 		if g.c != nil && g.kind != brokenGate && g.c.isBroken() {

@@ -31,10 +31,12 @@ type sim struct {
 	reads     []*read  // that may have left a flight
 	followers []func() // reads to come soon
 	ops       int
-	writing   int
 	checked   int
+	over      bool                 // every fault is over, and what it left behind too
+	loaded    map[string]time.Time // keys, when every fault is over
 	stores    int
-	counts    map[string]int
+	answers   map[string]int // by what the outcomes are called
+	faults    map[fault]int
 	lines     []string
 	violated  []string
 
@@ -57,11 +59,11 @@ func (s *sim) hits(f fault, p float64) bool {
 	if !s.plan.faults[f] || !s.chance(p) {
 		return false
 	}
-	s.count(string(f))
+	s.count(f)
 	return true
 }
 
-func (s *sim) count(what string) { s.counts[what]++ }
+func (s *sim) count(f fault) { s.faults[f]++ }
 
 func (s *sim) trace(format string, args ...any) {
 	s.lines = append(s.lines, fmt.Sprintf("%4d %11v  ", s.step, time.Since(s.began))+fmt.Sprintf(format, args...))
@@ -88,7 +90,7 @@ func (s *sim) all() []*gate {
 func newSim(seed uint64) *sim {
 	s := &sim{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(), step: 1,
-		counts: make(map[string]int), actors: make(map[string]*actor), arrived: make(chan struct{}, 1),
+		answers: make(map[string]int), faults: make(map[fault]int), actors: make(map[string]*actor), arrived: make(chan struct{}, 1),
 	}
 	s.leases = make(map[string]heldLease)
 	s.oracle = newOracle(s)
@@ -107,7 +109,8 @@ func (s *sim) run() {
 			faults = append(faults, string(f))
 		}
 	}
-	s.trace("%d processes, %d steps, L1 of %d, %+v, faults: %s", s.plan.processes, s.plan.steps, s.plan.l1, s.plan.policy, strings.Join(faults, ", "))
+	s.trace("%s: %d processes, %d steps, L1 of %d, %d slots, %+v, faults: %s",
+		s.plan.theme.name, s.plan.processes, s.plan.steps, s.plan.l1, s.plan.slots, s.plan.policy, strings.Join(faults, ", "))
 	for range s.plan.processes {
 		s.launch()
 	}

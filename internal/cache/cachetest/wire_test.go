@@ -21,15 +21,18 @@ type conn struct {
 	p      *process
 	server net.Conn // the other side: miniredis
 
-	mu       sync.Mutex
-	written  []byte // by the client, not yet a whole command
-	said     []byte // by the server, not yet fetched
-	inbound  []byte // what the client may read
-	failed   error  // what it reads after that
-	closed   bool   // by the client
-	broken   bool   // by the server
-	sub      bool   // a subscription
-	user     order  // of the last request
+	mu      sync.Mutex
+	written []byte // by the client, not yet a whole command
+	said    []byte // by the server, not yet fetched
+	inbound []byte // what the client may read
+	failed  error  // what it reads after that
+	closed  bool   // by the client
+	broken  bool   // by the server
+	sub     bool   // a subscription
+	user    order  // of the last request
+
+	subscribed bool // and it stands: of the scheduler alone
+
 	deadline time.Time
 	wake     chan struct{}
 }
@@ -169,30 +172,31 @@ func (c *conn) signal() {
 
 var errReset = errors.New("connection reset by peer")
 
-// breakConn ends a connection from the server's side. A subscription learns of it
+// breakConn ends a connection from the server's side.
+func (s *sim) breakConn(c *conn) { s.sever(c)() }
+
+// sever ends a connection, and returns how its client learns of it: a subscription
 // at a gate of its own.
-func (s *sim) breakConn(c *conn) {
+func (s *sim) sever(c *conn) (tell func()) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.broken || c.closed {
-		c.mu.Unlock()
-		return
+		return func() {}
 	}
 	c.broken = true
-	sub := c.sub
-	c.mu.Unlock()
 	c.server.Close()
-	synctest.Wait()
-	tell := func(verdict) {
+	read := func(verdict) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.failed = io.EOF
 		c.signal()
 	}
-	if !sub {
-		tell(well)
-		return
+	if !c.sub {
+		return func() { read(well) }
 	}
-	s.put(&gate{what: fmt.Sprintf("%s ← subscription is broken", c.p), order: c.p.toldNext(), p: c.p, c: c, kind: brokenGate, open: tell})
+	return func() {
+		s.put(&gate{what: fmt.Sprintf("%s ← subscription is broken", c.p), order: c.p.toldNext(), p: c.p, c: c, kind: brokenGate, open: read})
+	}
 }
 
 func (c *conn) isBroken() bool {

@@ -1,0 +1,84 @@
+package cachetest
+
+import (
+	"context"
+	"fmt"
+
+	"example.com/communityfeed/internal/cache"
+)
+
+// load reads the parts and rows of a key.
+func (p *process) load(ctx context.Context, sh shape, k cache.Key) (page, error) {
+	p.s.inTurn(p, " begins the load of "+k.String())
+	saw, there := make(map[string]int), true
+	own := func() error {
+		found, how, err := p.query(ctx, k.String(), saw, append(sh.own(k), purges)...)
+		there = there && found
+		return p.s.outcome(ctx, how, err)
+	}
+	if sh.first {
+		if err := own(); err != nil {
+			return page{}, err
+		}
+	}
+	for _, part := range sh.partsOf(k) {
+		v, err := p.sources[part[0]].GetOrSet(ctx, part[1:]...)
+		p.s.inTurn(p, " goes on with "+k.String())
+		if err != nil {
+			if ctx.Err() != nil {
+				p.s.loadFault() // it was too slow
+			}
+			return page{}, err
+		}
+		for row, version := range v.Saw {
+			see(saw, row, version)
+		}
+	}
+	last := own
+	if sh.first {
+		last = func() error {
+			how := p.s.atLoad(ctx, &gate{what: fmt.Sprintf("%s load of %s ends", p, k), p: p, kind: loadGate})
+			return p.s.outcome(ctx, how, nil)
+		}
+	}
+	v := page{saw}
+	switch err := last(); {
+	case err != nil:
+		return page{}, err
+	case !there:
+		return page{}, nothing{v}
+	}
+	p.s.oracle.produced(k.String(), v)
+	return v, nil
+}
+
+// outcome is how a step of a load ended.
+func (s *sim) outcome(ctx context.Context, how verdict, err error) error {
+	switch {
+	case how == failing:
+		err = errBroken
+	case err == nil:
+		err = ctx.Err()
+	}
+	if err != nil || how == panicking {
+		s.loadFault()
+	}
+	if how == panicking {
+		panic("the load panics")
+	}
+	return err
+}
+
+// atLoad holds a load until its gate opens or its context ends.
+func (s *sim) atLoad(ctx context.Context, g *gate) verdict {
+	ch := make(chan verdict, 1)
+	g.open = func(v verdict) { ch <- v }
+	s.put(g)
+	select {
+	case v := <-ch:
+		return v
+	case <-ctx.Done():
+		s.take(g)
+		return well
+	}
+}
