@@ -35,8 +35,11 @@ func (s *sim) someTime() {
 func (s *sim) pass(d time.Duration) {
 	end := time.Now().Add(d)
 	kinds := []gateKind{requestGate, replyGate, brokenGate}
-	if d > 3*time.Second || len(s.pending(loadGate, writeGate)) == 0 || !s.hits(slowLoads, 0.9) {
-		kinds = append(kinds, loadGate, writeGate)
+	if d > 3*time.Second || len(s.pending(loadGate)) == 0 || !s.hits(slowLoads, 0.9) {
+		kinds = append(kinds, loadGate)
+	}
+	if s.chance(0.7) {
+		kinds = append(kinds, writeGate)
 	}
 	if len(s.pending(messageGate)) == 0 || !s.hits(lateNews, 0.8) {
 		kinds = append(kinds, messageGate)
@@ -74,11 +77,11 @@ func (s *sim) pass(d time.Duration) {
 func (s *sim) wind() {
 	s.mode = healthy
 	s.plan.faults = nil
-	s.over = true
 	for _, p := range s.processes {
 		p.cut.Store(false)
 	}
 	if len(s.violated) == 0 {
+		s.begin()
 		s.trace("all faults are over")
 		s.drainAll(30 * time.Second)
 		for _, p := range s.processes {
@@ -90,11 +93,14 @@ func (s *sim) wind() {
 				s.read(p, "site", row, s.plan.viewers[0])
 			}
 		}
+		s.begin()
 		s.drainAll(time.Second)
+		s.loaded = make(map[string]time.Time)
 		for range 2 {
 			for _, p := range s.processes {
 				s.begin()
 				s.read(p, "row", s.plan.rows[0])
+				s.begin()
 				s.drainAll(50 * time.Millisecond)
 			}
 		}

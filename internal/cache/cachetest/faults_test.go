@@ -27,6 +27,7 @@ const (
 	lateNews    fault = "message late"
 	cutOffs     fault = "process cut off"
 	badLoads    fault = "load fails"
+	away        fault = "origin away"
 	panics      fault = "load panics"
 	slowLoads   fault = "slow load"
 	noSlot      fault = "no slot in the database"
@@ -39,7 +40,7 @@ const (
 
 var allFaults = []fault{
 	slowRedis, lostCalls, errorReply, failedMoves, brokenConns, brokenSubs, eviction, emptied, refusing, unready,
-	failover, lostWrites, lostNews, twiceNews, lateNews, cutOffs, badLoads, panics, slowLoads, noSlot,
+	failover, lostWrites, lostNews, twiceNews, lateNews, cutOffs, badLoads, away, panics, slowLoads, noSlot,
 	deaths, orphans, stops, unmarked, leaving,
 }
 
@@ -52,7 +53,7 @@ var ofRedis = []fault{
 // strike lets something happen to the fleet that the plan has.
 func (s *sim) strike() {
 	var could []fault
-	for _, f := range []fault{eviction, brokenSubs, emptied, refusing, unready, failover, cutOffs, deaths, stops} {
+	for _, f := range []fault{eviction, brokenSubs, emptied, refusing, unready, failover, cutOffs, away, deaths, stops} {
 		if s.plan.faults[f] {
 			could = append(could, f)
 		}
@@ -81,6 +82,15 @@ func (s *sim) strike() {
 		s.failOver()
 	case cutOffs:
 		s.cutOff(s.someProcess())
+	case away:
+		if s.away = !s.away && s.hits(away, 0.7); s.away {
+			s.trace("the origin is away")
+			s.follow(s.someChange)
+			s.follow(s.rush)
+			s.follow(s.someWrite)
+		} else {
+			s.trace("the origin is there")
+		}
 	case deaths:
 		if s.hits(deaths, 0.5) {
 			s.kill(s.whoDies())

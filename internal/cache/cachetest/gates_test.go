@@ -125,6 +125,13 @@ func (s *sim) tick() {
 	s.step++
 }
 
+// at is the step that goes on.
+func (s *sim) at() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.step
+}
+
 // stir wakes the scheduler up from letting time pass.
 func (s *sim) stir() {
 	select {

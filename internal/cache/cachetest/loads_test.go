@@ -2,14 +2,28 @@ package cachetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"example.com/communityfeed/internal/cache"
 )
 
-// load reads the parts and rows of a key.
+// load is what a process's caches call.
 func (p *process) load(ctx context.Context, sh shape, k cache.Key) (page, error) {
 	p.s.inTurn(p, " begins the load of "+k.String())
+	began, fell := p.s.at(), true // also when it panics
+	defer func() {
+		if fell {
+			p.s.oracle.fell(p, k.String(), failure{began, p.s.at()})
+		}
+	}()
+	v, err := p.compose(ctx, sh, k)
+	fell = err != nil && !errors.As(err, new(nothing))
+	return v, err
+}
+
+// compose reads the parts and rows of a key.
+func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, error) {
 	saw, there := make(map[string]int), true
 	own := func() error {
 		found, how, err := p.query(ctx, k.String(), saw, append(sh.own(k), purges)...)

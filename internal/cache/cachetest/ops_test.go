@@ -13,6 +13,7 @@ type operation struct {
 
 var operations = []operation{
 	{"read", 55, (*sim).someRead},
+	{"rush", 2, (*sim).rush},
 	{"change", 12, (*sim).someChange},
 	{"revoke", 5, (*sim).someRevocation},
 	{"purge", 1, (*sim).purge},
@@ -57,21 +58,34 @@ func (s *sim) follow(do func()) {
 func (s *sim) someRead() { s.readOf(s.someProcess(), pick(s, s.plan.rows)) }
 
 func (s *sim) readOf(p *process, name string) {
-	if !p.serves() {
-		return
+	if p.serves() {
+		shape, values := s.someKey(name)
+		s.read(p, shape, values...)
 	}
+}
+
+// rush has all processes read one key, each in a step of its own.
+func (s *sim) rush() {
+	shape, values := s.someKey(pick(s, append(s.plan.rows, quiet)))
+	for _, p := range s.processes {
+		s.read(p, shape, values...)
+		s.begin()
+	}
+}
+
+// someKey picks a key that shows a row, or the quiet one.
+func (s *sim) someKey(row string) (shape string, values []string) {
 	switch n := s.draw(10); {
 	case n < 4:
-		s.read(p, "row", name)
+		return "row", []string{row}
 	case n < 5:
-		s.read(p, "row", quiet)
+		return "row", []string{quiet}
 	case n < 8:
-		s.read(p, "page", name, pick(s, s.plan.viewers))
+		return "page", []string{row, pick(s, s.plan.viewers)}
 	case n < 9:
-		s.read(p, "pair", name, pick(s, append(s.plan.rows, quiet)))
-	default:
-		s.read(p, "site", name, pick(s, s.plan.viewers))
+		return "pair", []string{row, pick(s, append(s.plan.rows, quiet))}
 	}
+	return "site", []string{row, pick(s, s.plan.viewers)}
 }
 
 func (s *sim) someWrite() {

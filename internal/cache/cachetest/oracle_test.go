@@ -3,6 +3,8 @@ package cachetest
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,8 +25,9 @@ type oracle struct {
 	s     *sim
 	facts map[string][]*fact // by row
 
-	mu     sync.Mutex
-	values map[string]map[string]bool // by key: what its loads have returned
+	mu       sync.Mutex
+	values   map[string]map[string]bool      // by key: what its loads have returned
+	failures map[*process]map[string]failure // the last one of each key
 }
 
 // A fact is a version of a row that was committed with an event, and what is known
@@ -58,7 +61,7 @@ func (m mark) is() bool { return m.step > 0 }
 func (s *sim) now() mark { return mark{s.step, time.Now()} }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool)}
+	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
 }
 
 // committed notes a write with its event.
@@ -253,6 +256,9 @@ func (o *oracle) judge(r *read) {
 			s.violate("%s shows version %d of %s as fresh after version %d", r, version, d.f.row, d.f.version)
 		}
 	}
+	if stale {
+		o.withdrawn(r)
+	}
 	o.age(r, saw, stale, faulty)
 }
 
@@ -276,7 +282,8 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 	case r.alone && r.result.Outcome == cache.Miss && r.shape == "row":
 		most = 0
 	}
-	for row, version := range saw {
+	for _, row := range slices.Sorted(maps.Keys(saw)) {
+		version := saw[row]
 		at, known := s.db.superseded(row, version)
 		if !known {
 			s.violate("%s shows version %d of %s, which there never was", r, version, row)

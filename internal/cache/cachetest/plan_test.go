@@ -33,13 +33,13 @@ type theme struct {
 	tune   func(*sim, *plan) // what else it needs
 }
 
-// themes are taken in turn, so any twelve seeds in a row have them all.
+// themes are taken in turn, so that as many seeds in a row have them all.
 var themes = []theme{
 	{name: "no faults"},
 	{name: "late news", faults: []fault{lateNews}, also: []fault{lostNews, twiceNews, slowLoads}},
 	{name: "one row", faults: []fault{lateNews, slowLoads}, also: []fault{failedMoves, stops}, tune: oneRow},
 	{
-		name: "lost news", faults: []fault{brokenSubs, lostNews}, also: []fault{twiceNews, cutOffs, lateNews},
+		name: "lost news", faults: []fault{brokenSubs, cutOffs, lostNews}, also: []fault{twiceNews, lateNews},
 		often: map[string]int{"fault": 20, "change": 20},
 	},
 	{
@@ -58,19 +58,25 @@ var themes = []theme{
 		name: "deaths", faults: []fault{deaths}, also: []fault{stops, unmarked, lostNews, slowRedis, badLoads},
 		often: map[string]int{"fault": 20, "change": 20},
 	},
+	{
+		name: "bad Redis", faults: []fault{refusing, unready, emptied}, also: []fault{slowRedis, cutOffs, badLoads, failedMoves},
+		often: map[string]int{"fault": 20},
+	},
 	{name: "bad network", faults: []fault{slowRedis, lostCalls}, also: []fault{brokenConns, errorReply, unready, emptied, cutOffs}},
 	{
-		name: "bad origin", faults: []fault{badLoads, slowLoads}, also: []fault{panics, lateNews, eviction},
-		often: map[string]int{"revoke": 12},
+		name: "bad origin", faults: []fault{away, slowLoads}, also: []fault{badLoads, panics, lateNews, eviction},
+		often: map[string]int{"change": 10, "revoke": 4, "fault": 12, "time": 25},
 		tune: func(s *sim, p *plan) {
-			p.policy.OnError = seconds(s, 10, 120)
+			oneRow(s, p)
+			p.slots = pick(s, []int{1, 20, 20, 20})
+			p.policy.Fresh, p.policy.Stale, p.policy.OnError = seconds(s, 6, 30), seconds(s, 0, 0, 5), seconds(s, 10, 120)
 		},
 	},
 	{
-		name: "age", also: []fault{slowLoads, lateNews}, often: map[string]int{"change": 1, "revoke": 1, "purge": 0, "quiet change": 15, "time": 30},
+		name: "age", also: []fault{slowLoads, lateNews}, often: map[string]int{"change": 1, "revoke": 1, "purge": 0, "quiet change": 15, "rush": 10, "time": 30},
 		tune: func(s *sim, p *plan) {
 			p.policy.Fresh, p.l1 = seconds(s, 2, 6, 12), pick(s, []int{-1, 100})
-			p.policy.Stale = seconds(s, 0, 0, 5)
+			p.policy.Stale = seconds(s, 0, 5)
 		},
 	},
 	{name: "anything", also: allFaults},
@@ -101,7 +107,7 @@ func (s *sim) makePlan() {
 	if s.chance(0.15) {
 		s.plan.processes = 2 + s.draw(7)
 	}
-	likely := []float64{0, 0.15, 0.3}[s.draw(3)]
+	likely := pick(s, []float64{0, 0.2, 0.4})
 	for _, f := range s.plan.theme.also {
 		s.plan.faults[f] = s.chance(likely)
 	}

@@ -48,6 +48,7 @@ func (s *sim) reap() {
 			s.checked++
 			s.trace("%s ends: %s %v %v", r, r.how(), r.result.Value.text(), r.err)
 			s.oracle.judge(r)
+			s.oracle.loadedAgain(r)
 			if r.err == nil && r.result.Outcome == cache.Miss {
 				r.p.lastMiss = time.Now()
 			}

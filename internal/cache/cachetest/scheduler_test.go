@@ -121,7 +121,7 @@ func (s *sim) verdict(g *gate) verdict {
 		}
 	case loadGate:
 		switch {
-		case s.hits(badLoads, 0.3):
+		case s.away, s.hits(badLoads, 0.3):
 			return failing
 		case s.hits(panics, 0.1):
 			return panicking

@@ -2,6 +2,8 @@ package cachetest
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,7 +22,8 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 		return
 	}
 	if o.current(ids, v, "c", "r") {
-		for row, version := range v.Saw {
+		for _, row := range slices.Sorted(maps.Keys(v.Saw)) {
+			version := v.Saw[row]
 			for _, f := range o.facts[row] {
 				if f.changed.landed.is() && version < f.version {
 					s.violate("%s stores version %d of %s in %s as fresh after version %d has landed", p, version, row, key, f.version)
@@ -33,7 +36,8 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 	if s.plan.lingering {
 		most += ghostLife
 	}
-	for row, version := range v.Saw {
+	for _, row := range slices.Sorted(maps.Keys(v.Saw)) {
+		version := v.Saw[row]
 		at, _ := s.db.superseded(row, version)
 		if !at.IsZero() && time.Since(at)+life > most {
 			s.violate("%s stores version %d of %s in %s, %v after it was superseded, for %v; at most %v together", p, version, row, key, time.Since(at), life, most)
@@ -70,62 +74,6 @@ func (o *oracle) whole(tag string) {
 	for _, field := range []string{"c", "r"} {
 		if o.s.redis.HGet(prefix+"t:"+tag, field) == "" {
 			o.s.violate("the tag %s has no id in %s", tag, field)
-		}
-	}
-}
-
-// A standby is a copy in Redis that a read may fall back on, with what its process
-// knew then. It is zero where nobody can tell from outside.
-type standby struct {
-	entry string
-	trust uint64
-}
-
-// standby looks for a copy that could stand in should the load of a read fail.
-func (s *sim) standby(r *read) standby {
-	policy := s.plan.policy
-	if !s.plan.calm || policy.OnError == 0 || policy.OnError < policy.Stale {
-		return standby{}
-	}
-	stats := r.p.cache.Stats()
-	entry, err := s.redis.Get(prefix + "e:{" + r.key + "}")
-	if err != nil || stats.L2Distrusted || stats.L2Open {
-		return standby{}
-	}
-	if ids, v, ok := open(entry); !ok || !s.oracle.current(ids, v, "r") {
-		return standby{}
-	}
-	return standby{entry, stats.TrustLost}
-}
-
-// standsBy checks that a read has not failed while a copy lay there that could have
-// stood in, from its beginning to its end.
-func (o *oracle) standsBy(r *read) {
-	if was := r.usable; was != (standby{}) && o.s.standby(r) == was {
-		o.s.violate("%s: error %v, though a copy lay in Redis all the time", r, r.err)
-	}
-}
-
-// querying checks that a query is one of as many as there are slots.
-func (o *oracle) querying(g *gate) {
-	if n := 1 + len(o.s.queries(g.p)); n > o.s.plan.slots {
-		o.s.violate("%s has %d queries under way, with %d slots", g.p, n, o.s.plan.slots)
-	}
-}
-
-// turnedAway checks that who got no slot was kept from it by queries, and not by
-// somebody who held one while waiting for something else.
-func (o *oracle) turnedAway(x turnedAway) {
-	if x.under != o.s.plan.slots {
-		o.s.violate("%s has no slot for %s, but of %d only %d have a query under way", x.process, x.key, o.s.plan.slots, x.under)
-	}
-}
-
-// stopped checks that a process that was closed has given its leases back.
-func (o *oracle) stopped(p *process) {
-	for key, l := range o.s.leases {
-		if o.s.plan.calm && l.p == p && o.s.redis.Exists(prefix+"l:"+key) {
-			o.s.violate("%s has stopped and keeps the lease of %s", p, key)
 		}
 	}
 }

@@ -32,9 +32,9 @@ type sim struct {
 	followers []func() // reads to come soon
 	ops       int
 	checked   int
-	over      bool                 // every fault is over, and what it left behind too
-	loaded    map[string]time.Time // keys, when every fault is over
+	loaded    map[string]time.Time // keys, since every fault is over
 	stores    int
+	away      bool           // the origin
 	answers   map[string]int // by what the outcomes are called
 	faults    map[fault]int
 	lines     []string
