@@ -20,13 +20,17 @@ func (s *sim) standby(r *read) standby {
 	}
 	stats := r.p.cache.Stats()
 	entry, err := s.redis.Get(prefix + "e:{" + r.key + "}")
-	if err != nil || stats.L2Distrusted || stats.L2Open {
+	if err != nil || stats.L2Distrusted || stats.L2.Open {
 		return standby{}
 	}
 	if ids, v, ok := open(entry); !ok || !s.oracle.current(ids, v, "r") {
 		return standby{}
 	}
-	return standby{entry, stats.TrustLost}
+	lost := uint64(0)
+	for _, n := range stats.TrustLost {
+		lost += n
+	}
+	return standby{entry, lost}
 }
 
 // standsBy checks that a read has not failed while a copy lay there that could have
