@@ -35,15 +35,14 @@ func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, err
 			return page{}, err
 		}
 	}
-	for _, part := range sh.partsOf(k) {
-		v, err := p.sources[part[0]].GetOrSet(ctx, part[1:]...)
-		p.s.inTurn(p, " goes on with "+k.String())
-		if err != nil {
-			if ctx.Err() != nil {
-				p.s.loadFault() // it was too slow
-			}
-			return page{}, err
+	parts, err := p.partsOf(ctx, sh, k)
+	if err != nil {
+		if ctx.Err() != nil {
+			p.s.loadFault() // they were too slow
 		}
+		return page{}, err
+	}
+	for _, v := range parts {
 		for row, version := range v.Saw {
 			see(saw, row, version)
 		}
@@ -64,6 +63,32 @@ func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, err
 	}
 	p.s.oracle.produced(k.String(), v)
 	return v, nil
+}
+
+// partsOf asks for the parts of a key, all at a time or one after the other.
+func (p *process) partsOf(ctx context.Context, sh shape, k cache.Key) (pages []page, err error) {
+	parts := sh.partsOf(k)
+	if sh.many {
+		var values [][]string
+		for _, part := range parts {
+			values = append(values, part[1:])
+		}
+		results, errs := p.sources["row"].GetMany(ctx, values)
+		p.s.inTurn(p, " goes on with "+k.String())
+		for _, r := range results {
+			pages = append(pages, r.Value)
+		}
+		return pages, errors.Join(errs...)
+	}
+	for _, part := range parts {
+		v, err := p.sources[part[0]].GetOrSet(ctx, part[1:]...)
+		p.s.inTurn(p, " goes on with "+k.String())
+		if err != nil {
+			return nil, err
+		}
+		pages = append(pages, v)
+	}
+	return pages, nil
 }
 
 // outcome is how a step of a load ended.

@@ -13,7 +13,10 @@ type operation struct {
 
 var operations = []operation{
 	{"read", 55, (*sim).someRead},
+	{"many", 5, (*sim).someReads},
 	{"rush", 2, (*sim).rush},
+	{"set", 2, (*sim).someSet},
+	{"delete", 1, (*sim).someDeletion},
 	{"change", 12, (*sim).someChange},
 	{"revoke", 5, (*sim).someRevocation},
 	{"purge", 1, (*sim).purge},
@@ -61,6 +64,12 @@ func (s *sim) readOf(p *process, name string) {
 	if p.serves() {
 		shape, values := s.someKey(name)
 		s.read(p, shape, values...)
+	}
+}
+
+func (s *sim) someReads() {
+	if p := s.someProcess(); p.serves() {
+		s.readMany(p, append(s.plan.rows, quiet, pick(s, s.plan.rows))...)
 	}
 }
 

@@ -56,16 +56,7 @@ func (r *read) how() string {
 const patience = 16 * time.Second
 
 func (s *sim) read(p *process, shape string, values ...string) *read {
-	s.ops++
-	r := &read{
-		id: s.ops, p: p, shape: shape, values: values, step: s.step, begun: time.Now(),
-		key: keyOf(shape, values), deadline: time.Now().Add(patience),
-	}
-	r.duties = s.oracle.ask(p, append(rowsOf(shape, values), purges))
-	r.alone = s.aloneIn(p, shape, values)
-	r.usable = s.standby(r)
-	s.reads = append(s.reads, r)
-
+	r := s.ask(p, shape, values)
 	ctx, cancel := context.WithCancel(context.Background())
 	leave := (*gate)(nil)
 	switch s.draw(10) {
@@ -91,6 +82,41 @@ func (s *sim) read(p *process, shape string, values ...string) *read {
 		s.finish(answered{r, a})
 	}()
 	return r
+}
+
+// ask notes a read that begins now.
+func (s *sim) ask(p *process, shape string, values []string) *read {
+	s.ops++
+	r := &read{
+		id: s.ops, p: p, shape: shape, values: values, step: s.step, begun: time.Now(),
+		key: keyOf(shape, values), deadline: time.Now().Add(patience),
+	}
+	r.duties = s.oracle.ask(p, append(rowsOf(shape, values), purges))
+	r.alone = s.aloneIn(p, shape, values)
+	r.usable = s.standby(r)
+	s.reads = append(s.reads, r)
+	return r
+}
+
+// readMany reads several rows at a time. Each is judged like a read of its own.
+func (s *sim) readMany(p *process, rows ...string) {
+	var reads []*read
+	var keys [][]string
+	for _, row := range rows {
+		r := s.ask(p, "row", []string{row})
+		s.trace("%s begins, with others", r)
+		reads, keys = append(reads, r), append(keys, r.values)
+	}
+	go func() {
+		results, errs := p.sources["row"].GetMany(context.Background(), keys)
+		for i, r := range reads {
+			a := answer{ended: time.Now(), result: results[i]}
+			if errs != nil {
+				a.err = errs[i]
+			}
+			s.finish(answered{r, a})
+		}
+	}()
 }
 
 // again reads the same once more, if there is anybody to ask.

@@ -1,6 +1,7 @@
 package cachetest
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -36,7 +37,15 @@ func (s *sim) reap() {
 		}
 		return 0
 	}
-	sortBy(ended, order)
+	which := func(x any) string { // of those that one moment has turned away together
+		if t, ok := x.(turnedAway); ok {
+			return t.String() + t.key
+		}
+		return ""
+	}
+	slices.SortStableFunc(ended, func(a, b any) int {
+		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(which(a), which(b)))
+	})
 	for _, x := range ended {
 		switch x := x.(type) {
 		case answered:

@@ -99,6 +99,11 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 		if held.token != cmd.scriptArg(1) && !free && !s.redis.Exists(prefix+"l:"+key) {
 			s.violate("%s released the lease of %s, which another one holds", c.p, key)
 		}
+	case "UNLINK":
+		if strings.HasPrefix(cmd.key(), "l:") {
+			delete(s.leases, key) // void, by a deletion
+		}
+		return
 	case "move":
 		if !strings.HasPrefix(reply, ":1") {
 			return

@@ -43,6 +43,7 @@ type shape struct {
 	parts func(k cache.Key) [][]string // name and values
 	own   func(k cache.Key) []string
 	first bool // reads its own rows before its parts
+	many  bool // asks for all of its parts, which are rows, at a time
 }
 
 var shapes = []shape{
@@ -56,7 +57,7 @@ var shapes = []shape{
 		own:   func(k cache.Key) []string { return []string{k.Get("viewer")} },
 	},
 	{
-		name: "pair", dims: []string{"name", "other"}, first: true,
+		name: "pair", dims: []string{"name", "other"}, first: true, many: true,
 		parts: func(k cache.Key) [][]string { return [][]string{{"row", k.Get("name")}, {"row", k.Get("other")}} },
 		own:   func(cache.Key) []string { return nil },
 	},

@@ -124,7 +124,3 @@ func (s *sim) run() {
 	}
 	s.wind()
 }
-
-func sortBy[T any](xs []T, key func(T) int) {
-	slices.SortStableFunc(xs, func(a, b T) int { return key(a) - key(b) })
-}

@@ -23,6 +23,7 @@ var (
 	oneSeed = flag.Uint64("seed", 0, "simulate this seed alone and print its trace")
 	seeds   = flag.Int("seeds", 300, "how many seeds to simulate")
 	from    = flag.Int("from", 1, "the first of them")
+	first   = flag.Bool("first", false, "end at the first seed that finds something")
 )
 
 func init() { redis.SetLogger(quietLog{}) }
@@ -79,6 +80,9 @@ func TestSimulation(t *testing.T) {
 					all.add(s)
 					mu.Unlock()
 					if len(s.violated) > 0 {
+						if *first {
+							next.Store(int64(*from + *seeds))
+						}
 						t.Errorf("seed %d: %s\nreplay: %s\n%s", seed, s.violated[0], replay(uint64(seed)), strings.Join(s.lines[max(0, len(s.lines)-40):], "\n"))
 					}
 				}

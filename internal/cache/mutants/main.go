@@ -3,10 +3,11 @@
 //
 // A mutant replaces a few lines of one file by way of go test's -overlay, so
 // nothing in the production code knows of it. A mutant that no test catches is a
-// rule that nobody checks: the command then exits with 1.
+// rule that nobody checks: the command then exits with 1. The simulator runs on it, too, until a seed finds something.
 //
 //	go run ./internal/cache/mutants               all, as a Markdown table
 //	go run ./internal/cache/mutants -only lease   those whose name contains "lease"
+//	go run ./internal/cache/mutants -seeds 0      without the simulator
 package main
 
 import (
@@ -35,56 +36,57 @@ type mutant struct {
 
 func main() {
 	only := flag.String("only", "", "run the mutants whose name contains this")
-	dir := flag.String("dir", "internal/cache", "the package to break, where a mutant names no other")
+	seeds := flag.Int("seeds", 150, "simulate each with so many seeds at the most")
 	flag.Parse()
-	if err := run(*dir, *only); err != nil {
+	if err := run(*only, *seeds); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, only string) error {
+const cacheDir = "internal/cache"
+
+func run(only string, seeds int) error {
 	scratch, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(scratch)
 
-	fmt.Println("| rule | what was broken | caught by |")
-	fmt.Println("| --- | --- | --- |")
+	fmt.Println("| rule | what was broken | caught by | and by seed |")
+	fmt.Println("| --- | --- | --- | --- |")
 	var survivors []string
 	sound := make(map[string]bool) // packages whose tests pass without a mutant
 	for _, m := range mutants {
 		if !strings.Contains(m.name, only) {
 			continue
 		}
-		dir := dir
-		if folder, file := filepath.Split(m.file); folder != "" {
-			dir, m.file = folder, file
-		}
-		dir, err := filepath.Abs(dir)
-		if err != nil {
-			return err
-		}
-		if !sound[dir] { // what fails by itself would seem to catch everything
-			same := m
-			same.new = same.old
-			if caught, err := same.test(dir, scratch); err != nil || len(caught) > 0 {
-				return fmt.Errorf("the tests of %s fail without a mutant: %v, %v", dir, caught, err)
-			}
-			sound[dir] = true
-		}
-		caught, err := m.test(dir, scratch)
+		l, err := lay(m, scratch)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		by := "**nothing**"
+		if !sound[l.dir] { // what fails by itself would seem to catch everything
+			caught, err := (&laid{dir: l.dir}).test(".")
+			if err != nil || len(caught) > 0 {
+				return fmt.Errorf("the tests of %s fail without a mutant: %v, %v", l.dir, caught, err)
+			}
+			sound[l.dir] = true
+		}
+		caught, err := l.test(cmp.Or(stopping[m.name], "."))
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+		by, seed := "**nothing**", ""
 		if len(caught) > 0 {
 			by = strings.Join(caught, ", ")
-		} else {
+		}
+		if seeds > 0 && l.inCache && stopping[m.name] == "" {
+			seed = l.simulate(seeds)
+		}
+		if len(caught) == 0 && seed == "" {
 			survivors = append(survivors, m.name)
 		}
-		fmt.Printf("| %s | %s | %s |\n", m.rule, m.name, by)
+		fmt.Printf("| %s | %s | %s | %s |\n", m.rule, m.name, by, seed)
 	}
 	if len(survivors) > 0 {
 		return fmt.Errorf("%d survived: %s", len(survivors), strings.Join(survivors, "; "))
@@ -92,15 +94,25 @@ func run(dir, only string) error {
 	return nil
 }
 
-var (
-	failed   = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
-	panicked = regexp.MustCompile(`(?m)^(?:panic|fatal error): `)
-	running  = regexp.MustCompile(`(?m)^=== RUN   (\w+)`)
-)
+// laid is a mutant that lies over its package.
+type laid struct {
+	dir     string
+	inCache bool
+	flags   []string // of go test
+}
 
-// test runs the package's tests on the mutant and returns those that failed.
-func (m mutant) test(dir, scratch string) ([]string, error) {
-	path := filepath.Join(dir, m.file)
+// lay writes the broken file, and what tells the go command to take it.
+func lay(m mutant, scratch string) (*laid, error) {
+	l := &laid{dir: cacheDir, inCache: true}
+	name := m.file
+	if folder, file := filepath.Split(m.file); folder != "" {
+		l.dir, l.inCache, name = folder, false, file
+	}
+	var err error
+	if l.dir, err = filepath.Abs(l.dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(l.dir, name)
 	source, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -108,7 +120,7 @@ func (m mutant) test(dir, scratch string) ([]string, error) {
 	if n := bytes.Count(source, []byte(m.old)); n != 1 {
 		return nil, fmt.Errorf("%q occurs %d times in %s", m.old, n, m.file)
 	}
-	broken := filepath.Join(scratch, m.file)
+	broken := filepath.Join(scratch, name)
 	if err := os.WriteFile(broken, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600); err != nil {
 		return nil, err
 	}
@@ -116,14 +128,31 @@ func (m mutant) test(dir, scratch string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	overlayFile := filepath.Join(scratch, "overlay.json")
-	if err := os.WriteFile(overlayFile, overlay, 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command("go", "test", "-v", "-timeout", "120s", "-overlay", overlayFile, "-run", cmp.Or(stopping[m.name], "."), ".")
-	cmd.Dir = dir
+	file := filepath.Join(scratch, "overlay.json")
+	l.flags = []string{"-overlay", file}
+	return l, os.WriteFile(file, overlay, 0o600)
+}
+
+// goTest runs go test on the mutant. What is broken may take all memory, so there is a
+// limit to it.
+func (l *laid) goTest(args ...string) (output []byte, err error) {
+	args = append(append([]string{"-c", `ulimit -v 12000000; exec go test "$@"`, "go"}, l.flags...), args...)
+	cmd := exec.Command("sh", args...)
+	cmd.Dir = l.dir
 	cmd.Env = append(cmd.Environ(), "RAPID_NOFAILFILE=1") // or it would be replayed against the sound code
-	output, err := cmd.CombinedOutput()
+	return cmd.CombinedOutput()
+}
+
+var (
+	failed   = regexp.MustCompile(`(?m)^--- FAIL: (\w+)`)
+	panicked = regexp.MustCompile(`(?m)^(?:panic|fatal error|runtime): `)
+	running  = regexp.MustCompile(`(?m)^=== RUN   (\w+)`)
+	found    = regexp.MustCompile(`(?m)^seed (\d+)[: ]`)
+)
+
+// test runs those of the package's tests that fit a pattern and returns which failed.
+func (l *laid) test(pattern string) ([]string, error) {
+	output, err := l.goTest("-v", "-timeout", "120s", "-run", pattern, ".")
 	if err == nil {
 		return nil, nil
 	}
@@ -145,4 +174,17 @@ func (m mutant) test(dir, scratch string) ([]string, error) {
 		names = append(names[:3], fmt.Sprintf("and %d more", len(names)-3))
 	}
 	return names, nil
+}
+
+// simulate runs the simulator on the mutant and returns the seed that found something,
+// or nothing.
+func (l *laid) simulate(seeds int) string {
+	output, err := l.goTest("-timeout", "240s", "-run", "TestSimulation$", "./cachetest", "-args", "-seeds", fmt.Sprint(seeds), "-first")
+	if err == nil {
+		return ""
+	}
+	if seed := found.FindSubmatch(output); seed != nil {
+		return string(seed[1])
+	}
+	return "one that ends the run"
 }
