@@ -21,7 +21,7 @@ const (
 )
 
 // benchCache is a cache without L1 whose keys from 0 to benchSet are in L2.
-func benchCache(b *testing.B) *Source[[]byte] {
+func benchCache(b *testing.B) *Source[*benchPage] {
 	tier, err := NewRedis(testenv.Redis(b), RedisOptions{
 		Prefix: testenv.Prefix(b),
 		Budget: 5 * time.Second, // a machine that is busy must not make a miss of a hit
@@ -31,8 +31,8 @@ func benchCache(b *testing.B) *Source[[]byte] {
 	}
 	c := New(tier, Options{L1Entries: -1})
 	b.Cleanup(func() { c.Close(); tier.Close() })
-	body := bytes.Repeat([]byte("x"), benchBody)
-	s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) ([]byte, error) { return body, nil })
+	page := &benchPage{bytes.Repeat([]byte("x"), benchBody)}
+	s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) (*benchPage, error) { return page, nil })
 	for i := range benchSet {
 		if _, err := s.Fetch(b.Context(), fmt.Sprint(i), "42", "de"); err != nil {
 			b.Fatal(err)

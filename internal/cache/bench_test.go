@@ -62,7 +62,7 @@ func BenchmarkHitL1(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			c := New(nil, Options{L1Entries: n})
 			defer c.Close()
-			s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) ([]byte, error) { return []byte("v"), nil })
+			s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) (*benchPage, error) { return &benchPage{[]byte("v")}, nil })
 			ctx := b.Context()
 			ids, _ := benchKeys(n)
 			for _, id := range ids {
@@ -85,8 +85,11 @@ var benchSpec = Spec{
 	Tags: func(k Key) []Tag { return []Tag{Tag("community:" + k.Get("id")), Tag("user:" + k.Get("user"))} },
 }
 
-// verbatim is the Codec of bytes.
+// A benchPage is a value as a handler's response is one: a pointer.
+type benchPage struct{ body []byte }
+
+// verbatim is its Codec.
 type verbatim struct{}
 
-func (verbatim) Encode(v []byte) ([]byte, error) { return v, nil }
-func (verbatim) Decode(b []byte) ([]byte, error) { return b, nil }
+func (verbatim) Encode(p *benchPage) ([]byte, error) { return p.body, nil }
+func (verbatim) Decode(b []byte) (*benchPage, error) { return &benchPage{b}, nil }

@@ -212,5 +212,5 @@ func (c *Cache) keep(o *origin, k Key, a answer, size int) {
 
 // valid reports whether a copy in L1 may still be served.
 func (c *Cache) valid(copied *l1Copy, now time.Duration) bool {
-	return now < copied.until && c.heard.counts(&copied.snap)
+	return now < copied.until && c.heard.still(&copied.snap, &copied.judged)
 }

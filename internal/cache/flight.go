@@ -19,16 +19,17 @@ type flight struct {
 	answer answer // set before done is closed
 }
 
-// An answer is how a flight ended.
+// An answer is how a flight ended. What a hit in L1 looks at comes first, and lies
+// together.
 type answer struct {
 	value   any
-	outcome Outcome
-	err     error // the load's, or why there was none
-
-	snap    snapshot      // what the value was read under
-	filled  time.Duration // when the origin was read, on the cache's clock
+	err     error         // the load's, or why there was none
 	expires time.Duration // when the value stops being fresh
 	cost    time.Duration // how long its load took
+	outcome Outcome
+
+	snap   snapshot      // what the value was read under
+	filled time.Duration // when the origin was read, on the cache's clock
 }
 
 // flights holds the flights that may be joined. A part of a whole (nested.go)

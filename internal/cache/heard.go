@@ -33,6 +33,10 @@ type heard struct {
 	// cells. Read without the mutex on every hit.
 	floor atomic.Uint64
 
+	// news grows with all that is heard, after it can be seen. A copy that counted
+	// since the last of it counts still.
+	news atomic.Uint64
+
 	mu     sync.Mutex
 	n      uint64
 	limit  int
@@ -47,7 +51,9 @@ type heard struct {
 type cell struct{ at atomic.Uint64 }
 
 func newHeard(limit int) *heard {
-	return &heard{limit: limit, recent: make(map[Tag]*cell), older: make(map[Tag]*cell)}
+	h := &heard{limit: limit, recent: make(map[Tag]*cell), older: make(map[Tag]*cell)}
+	h.news.Store(1) // so that a copy that was never judged is
+	return h
 }
 
 // A snapshot is what the state of a key's tags was when it was taken. Everything
@@ -83,6 +89,7 @@ func (h *heard) hear(tags ...Tag) {
 	for _, t := range tags {
 		h.cell(t).at.Store(h.n)
 	}
+	h.news.Add(1)
 }
 
 // deafened notes that moves may have been missed: nothing taken before now counts.
@@ -92,6 +99,7 @@ func (h *heard) deafened() {
 	h.n++
 	h.floor.Store(h.n)
 	h.raised.Add(1)
+	h.news.Add(1)
 }
 
 // counts reports whether none of the tags was heard since the snapshot.
@@ -104,6 +112,21 @@ func (h *heard) counts(s *snapshot) bool {
 			return false
 		}
 	}
+	return true
+}
+
+// still is counts for a copy that is judged again and again. judged is the news of
+// when it last counted: a hot copy is judged once for each move that is heard, not for
+// each hit, and its cells, which lie all over the memory, are left alone.
+func (h *heard) still(s *snapshot, judged *atomic.Uint64) bool {
+	news := h.news.Load() // before the cells
+	if judged.Load() == news {
+		return true
+	}
+	if !h.counts(s) {
+		return false
+	}
+	judged.Store(news)
 	return true
 }
 
@@ -122,6 +145,7 @@ func (h *heard) cell(t Tag) *cell {
 		if len(h.older) > 0 {
 			h.floor.Store(max(h.floor.Load(), h.since))
 			h.raised.Add(1)
+			h.news.Add(1)
 		}
 		h.n++
 		h.older, h.recent, h.since = h.recent, make(map[Tag]*cell), h.n

@@ -2,19 +2,21 @@ package cache
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// An l1Copy is an answer as it lies in the process. It is immutable: a better copy
-// replaces it.
+// An l1Copy is an answer as it lies in the process. It is immutable but for judged: a
+// better copy replaces it.
 type l1Copy struct {
+	until  time.Duration // when it leaves L1: when it expires, or before
+	judged atomic.Uint64 // see heard.still
 	answer
-	key   string
-	size  int64
-	until time.Duration // when it leaves L1: when it expires, or before
+	key  string
+	size int64
 }
 
 // copyOverhead is what a copy costs besides its key and body, in bytes: the structs,
