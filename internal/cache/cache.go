@@ -63,17 +63,18 @@ func (o Options) withDefaults() Options {
 // A Cache is both tiers of one process. Reads go through the [Source]s that were
 // made for it, writes through [Cache.Move].
 type Cache struct {
-	o       Options
-	l1      *memory // nil: none
-	l2      *Redis  // nil: none
-	base    time.Time
-	heard   *heard
-	trust   trust
-	waiters waiters
-	flights flights
-	origins breaker // of all loads together: they go to one database
-	failed  failures
-	stats   stats
+	o        Options
+	l1       *memory // nil: none
+	l2       *Redis  // nil: none
+	base     time.Time
+	heard    *heard
+	trust    trust
+	waiters  waiters
+	flights  flights
+	holdings holdings
+	origins  breaker // of all loads together: they go to one database
+	failed   failures
+	stats    stats
 
 	mu         sync.Mutex
 	sources    []*origin

@@ -44,13 +44,13 @@
 //
 // key.go, policy.go and tag.go declare what callers say. A read goes down through
 // source.go (the hit), flight.go (one read of a key past L1), resolve.go (what L2 has,
-// and what may be served of it), fill.go and lease.go (one fill in the fleet);
-// nested.go is a load that reads other cached loads, refresh.go a fill that nobody
-// waits for, many.go many reads at a time. memory.go, and redis.go with reading.go and
-// entry.go, are the tiers. heard.go and subscription.go are what the process knows of
-// moves. trust.go, breaker.go, allowance.go and failures.go say when Redis or the
-// origin is left alone. byhand.go and operator.go are for those who handle single
-// copies.
+// and what may be served of it), fill.go with lease.go and holding.go (one fill in the
+// fleet); nested.go is a load that reads other cached loads, refresh.go a fill that
+// nobody waits for, many.go many reads at a time. memory.go, and redis.go with
+// reading.go and entry.go, are the tiers. heard.go and subscription.go are what the
+// process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
+// Redis or the origin is left alone. byhand.go and operator.go are for those who handle
+// single copies.
 //
 // # Stated limits
 //

@@ -64,10 +64,11 @@ func waitFor(ctx context.Context, told <-chan ending, patience <-chan time.Time)
 	}
 }
 
-// acquire takes the lease of a key, or returns nil when somebody else has it. When
-// nobody can tell whether it was given, it is given back.
+// acquire takes the lease of a key, from a useless fill of this process if need be, or
+// returns nil when somebody else has it. When nobody can tell whether it was given, it
+// is given back.
 func (c *Cache) acquire(ctx context.Context, k Key) (*lease, error) {
-	l, err := c.l2.acquire(ctx, k.text)
+	l, err := c.l2.acquire(ctx, k.text, c.holdings.useless(k.text, c.heard))
 	if err != nil && l != nil {
 		c.spawn(func(ctx context.Context) { c.release(ctx, l, refused, false) })
 		return nil, err
@@ -89,6 +90,7 @@ func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tag
 			return a
 		}
 	}
+	c.holdings.hold(l, snap)
 	return c.fill(ctx, o, k, snap, l)
 }
 
@@ -142,7 +144,7 @@ func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags [
 		return false
 	}
 	stored, why := false, noIDs
-	ended := c.settle(ctx, func(ctx context.Context) {
+	ended := c.settle(ctx, l, func(ctx context.Context) {
 		if e.ids != nil {
 			var err error
 			if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
@@ -164,21 +166,23 @@ func (c *Cache) release(ctx context.Context, l *lease, how ending, unlink bool) 
 	if l == nil {
 		return
 	}
-	c.settle(ctx, func(ctx context.Context) { c.giveBack(ctx, l, how, unlink) })
+	c.settle(ctx, l, func(ctx context.Context) { c.giveBack(ctx, l, how, unlink) })
 }
 
 // settle brings a lease to its end, which the fleet waits for. It takes the time
 // that this needs; the flight waits along only while its allowance lasts, since its
 // own callers have their answer already. It reports whether the end has come.
-func (c *Cache) settle(ctx context.Context, end func(context.Context)) bool {
+func (c *Cache) settle(ctx context.Context, l *lease, end func(context.Context)) bool {
 	done := make(chan struct{})
 	if !c.spawn(func(root context.Context) {
 		defer close(done)
+		defer c.holdings.drop(l)
 		ctx, cancel := context.WithTimeout(root, 2*c.l2.budget) // for the turn and the call
 		defer cancel()
 		end(ctx)
 	}) {
 		end(withAllowance(ctx, nil)) // the cache is being closed, and waits for this flight
+		c.holdings.drop(l)
 		return true
 	}
 	return allowanceOf(ctx).await(done)

@@ -24,16 +24,30 @@ type lease struct {
 	token string
 }
 
-// acquire tries to take the lease of a key. It returns nil when somebody else has
-// it. With an error it returns a lease all the same: the server may have given it
-// after the caller stopped listening, so it must be given back.
-func (r *Redis) acquire(ctx context.Context, key string) (*lease, error) {
+// takeLease gives the lease to the token ARGV[1] if nobody has it, or who has the
+// token ARGV[2].
+const takeLease = `
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[2] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 1`
+
+// acquire tries to take the lease of a key, also from the holder of a token that it
+// may be taken from. It returns nil when somebody else has it. With an error it returns
+// a lease all the same: the server may have given it after the caller stopped
+// listening, so it must be given back.
+func (r *Redis) acquire(ctx context.Context, key, from string) (*lease, error) {
 	l := &lease{tier: r, key: key, token: mint()}
-	err := r.call(ctx, func(ctx context.Context) error {
-		return r.client.SetArgs(ctx, r.leaseKey(key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
+	taken := true
+	err := r.call(ctx, func(ctx context.Context) (err error) {
+		if from == "" {
+			return r.client.SetArgs(ctx, r.leaseKey(key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
+		}
+		taken, err = r.client.Eval(ctx, takeLease, []string{r.leaseKey(key)}, l.token, from, leaseLife.Milliseconds()).Bool()
+		return err
 	})
 	switch {
-	case errors.Is(err, redis.Nil):
+	case errors.Is(err, redis.Nil) || err == nil && !taken:
 		return nil, nil
 	case errors.Is(err, errOpen), errors.Is(err, errSpent):
 		return nil, err // was never asked
@@ -105,7 +119,7 @@ func (c *Cache) WithLock(ctx context.Context, name string, do func(context.Conte
 	if c.l2 == nil {
 		return true, do(ctx)
 	}
-	l, err := c.l2.acquire(ctx, "lock:"+name) // no key of a source has a colon before its first value
+	l, err := c.l2.acquire(ctx, "lock:"+name, "") // no key of a source has a colon before its first value
 	if l == nil && err == nil {
 		return false, nil
 	}

@@ -132,3 +132,71 @@ func TestWhoGivesUpWaitingLoadsWithoutStoring(t *testing.T) {
 		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
 	})
 }
+
+// Rule 4: a fill that a write has made useless is not waited for by who reads after the
+// write. Its lease is taken from it, and it stores nothing.
+func TestAuthorDoesNotWaitForTheFillFromBeforeTheirWrite(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		atLoad := f.origin.hold("a")
+		reader := later(p.row, "a")
+		f.write(p, "a", "new", Changed)
+
+		got, how := p.read("a") // while the first load is held
+		equal(t, "the author's read", got, "new")
+		equal(t, "its outcome", how, Miss)
+		got, how = other.read("a")
+		equal(t, "another process's read", got, "new")
+		equal(t, "its outcome", how, HitL2)
+
+		atLoad.release()
+		if r, _ := reader(); r.Value != "old" {
+			t.Errorf("the first reader is answered by its flight: got %q", r.Value)
+		}
+		equal(t, "fills refused for their lease", p.Stats().Keys["row/1"].Refused[leaseLost], 1)
+		_, how = f.process().read("a")
+		equal(t, "L2 has what the author loaded", how, HitL2)
+	})
+}
+
+// A lease is taken from nobody else: not from a fill that counts, and not from another
+// process.
+func TestLeaseIsNotTakenFromAFillThatCounts(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		reader := later(p.row, "a")
+		whole := later(p.whole, "a", "42") // its part has a flight of its own
+		equal(t, "loads of the row", f.origin.count(), 1)
+		atLoad.release()
+		reader()
+		if r, err := whole(); err != nil || r.Value != "v+" {
+			t.Errorf("got %q, %v", r.Value, err)
+		}
+		equal(t, "loads: the row's and the whole's own", f.origin.count(), 2)
+	})
+}
+
+func TestLeaseIsNotTakenFromAnotherProcess(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		mine := f.origin.hold("a")
+		first := later(p.row, "a")
+		f.redis.Del("cf:l:{row/1|name=a}")
+		theirs := f.origin.hold("a")
+		second := later(other.row, "a") // has the lease now
+		f.write(p, "a", "new", Changed)
+		author := later(p.row, "a") // their own process's fill is useless, but has lost its lease
+		equal(t, "loads", f.origin.count(), 2)
+		mine.release()
+		theirs.release()
+		first()
+		second()
+		if r, err := author(); err != nil || r.Value != "new" {
+			t.Errorf("got %q, %v", r.Value, err)
+		}
+	})
+}

@@ -128,11 +128,11 @@ func TestFillWithoutItsLeaseStoresNothingOnRealRedis(t *testing.T) {
 	origin := &rows{values: map[string]string{"a": "v"}, failing: make(map[string]error)}
 	p := join(t, testenv.Redis(t), testenv.Prefix(t), testPolicy, origin.load)
 	ctx := t.Context()
-	l, err := p.l2.acquire(ctx, "k")
+	l, err := p.l2.acquire(ctx, "k", "")
 	if err != nil || l == nil {
 		t.Fatal(l, err)
 	}
-	if again, err := p.l2.acquire(ctx, "k"); again != nil || err != nil {
+	if again, err := p.l2.acquire(ctx, "k", ""); again != nil || err != nil {
 		t.Fatalf("a second lease: %v, %v", again, err)
 	}
 	e := &entry{retention: time.Minute, fresh: time.Minute, ids: []ids{{"c", "r"}}, body: []byte("v")}

@@ -87,6 +87,8 @@ func (c command) verb() string {
 	}
 	script := c.args[1]
 	switch {
+	case strings.Contains(script, "'SET', KEYS[1], ARGV[1]"):
+		return "take"
 	case strings.Contains(script, "'SET', KEYS[1]"):
 		return "store"
 	case strings.Contains(script, "'UNLINK', KEYS[1]"):
@@ -121,7 +123,7 @@ func nameOf(commands []command) string {
 			return "read and snapshot " + first.key()
 		}
 		return "read " + first.key()
-	case first.verb() == "SET":
+	case first.verb() == "SET", first.verb() == "take":
 		return "lease " + first.key()
 	case first.verb() == "move":
 		names := make([]string, len(commands))

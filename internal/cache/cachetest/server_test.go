@@ -43,7 +43,7 @@ func (s *sim) execute(c *conn, cmd command, v verdict) []byte {
 		return []byte("-ERR no luck\r\n")
 	case s.mode == loading && !c.sub:
 		return []byte("-LOADING Redis is loading the dataset in memory\r\n")
-	case s.mode == outOfMemory && slices.Contains([]string{"SET", "move", "snapshot", "store"}, verb):
+	case s.mode == outOfMemory && slices.Contains([]string{"SET", "take", "move", "snapshot", "store"}, verb):
 		return []byte("-OOM command not allowed when used memory > 'maxmemory'.\r\n")
 	}
 	if _, err := c.server.Write(cmd.raw); err != nil {
@@ -80,6 +80,15 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 			s.violate("%s got the lease of %s, which is held", c.p, key)
 		}
 		s.leases[key] = heldLease{c.p, cmd.args[2], time.Now().Add(5 * time.Second)}
+		return
+	case "take":
+		if !strings.HasPrefix(reply, ":1") {
+			return
+		}
+		if !free && (held.p != c.p || held.token != cmd.scriptArg(2)) {
+			s.violate("%s took the lease of %s, which %s holds", c.p, key, held.p)
+		}
+		s.leases[key] = heldLease{c.p, cmd.scriptArg(1), time.Now().Add(5 * time.Second)}
 		return
 	case "store":
 		if !strings.HasPrefix(reply, ":1") {
