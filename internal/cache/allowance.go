@@ -20,6 +20,8 @@ import (
 type allowance struct {
 	left time.Duration
 	line time.Duration // how much of it may still be spent in line
+
+	unsettled <-chan struct{} // closed at the end of what was not waited for
 }
 
 // errSpent is the error of a call that was not made, because its read has given L2
@@ -95,6 +97,14 @@ func (a *allowance) await(done <-chan struct{}) bool {
 	case <-done:
 		return true
 	case <-rest.C:
+		a.unsettled = done
 		return false
+	}
+}
+
+// settled waits until what await has left alone has come to its end.
+func (a *allowance) settled() {
+	if a != nil && a.unsettled != nil {
+		<-a.unsettled
 	}
 }

@@ -150,3 +150,25 @@ func TestLoadHasNoAllowance(t *testing.T) {
 		equal(t, "the load's allowance", of, nil)
 	})
 }
+
+// A store that takes longer than its flight waits for it keeps the lease. Who reads
+// meanwhile, with nothing in L1, gets the flight's answer and does not wait for it.
+func TestFlightAnswersUntilItsStoreHasEnded(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.l1 = nil
+		f.origin.set("a", "v")
+		atStore := p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
+		p.read("a")
+		began := time.Now()
+		got, _ := p.read("a")
+		equal(t, "the read", got, "v")
+		equal(t, "took", time.Since(began), 0)
+		equal(t, "loads", f.origin.count(), 1)
+
+		f.write(p, "a", "w", Changed)
+		got, _ = p.read("a")
+		equal(t, "the read after a write", got, "w")
+		atStore.release()
+	})
+}

@@ -70,6 +70,7 @@ func waitFor(ctx context.Context, told <-chan ending, patience <-chan time.Time)
 func (c *Cache) acquire(ctx context.Context, k Key) (*lease, error) {
 	l, err := c.l2.acquire(ctx, k.text, c.holdings.useless(k.text, c.heard))
 	if err != nil && l != nil {
+		c.holdings.abandon(l)
 		c.spawn(func(ctx context.Context) { c.release(ctx, l, refused, false) })
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags [
 		return false
 	}
 	stored, why := false, noIDs
-	ended := c.settle(ctx, l, func(ctx context.Context) {
+	ended := c.settle(ctx, l, func(ctx context.Context) bool {
 		if e.ids != nil {
 			var err error
 			if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
@@ -155,8 +156,9 @@ func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags [
 		}
 		if !stored {
 			o.stats.refused.add(why)
-			c.giveBack(ctx, l, refused, false)
+			return c.giveBack(ctx, l, refused, false)
 		}
+		return true
 	})
 	return ended && stored
 }
@@ -166,37 +168,44 @@ func (c *Cache) release(ctx context.Context, l *lease, how ending, unlink bool) 
 	if l == nil {
 		return
 	}
-	c.settle(ctx, l, func(ctx context.Context) { c.giveBack(ctx, l, how, unlink) })
+	c.settle(ctx, l, func(ctx context.Context) bool { return c.giveBack(ctx, l, how, unlink) })
 }
 
-// settle brings a lease to its end, which the fleet waits for. It takes the time
-// that this needs; the flight waits along only while its allowance lasts, since its
-// own callers have their answer already. It reports whether the end has come.
-func (c *Cache) settle(ctx context.Context, l *lease, end func(context.Context)) bool {
+// settle brings a lease to its end, which the fleet waits for: end reports whether it
+// is known to have come. It takes the time that this needs; the flight waits along only
+// while its allowance lasts. It reports whether it has waited to the end.
+func (c *Cache) settle(ctx context.Context, l *lease, end func(context.Context) bool) bool {
+	finish := func(ctx context.Context) {
+		if end(ctx) {
+			c.holdings.drop(l)
+		} else {
+			c.holdings.abandon(l)
+		}
+	}
 	done := make(chan struct{})
 	if !c.spawn(func(root context.Context) {
 		defer close(done)
-		defer c.holdings.drop(l)
 		ctx, cancel := context.WithTimeout(root, 2*c.l2.budget) // for the turn and the call
 		defer cancel()
-		end(ctx)
+		finish(ctx)
 	}) {
-		end(withAllowance(ctx, nil)) // the cache is being closed, and waits for this flight
-		c.holdings.drop(l)
+		finish(withAllowance(ctx, nil)) // the cache is being closed, and waits for this flight
 		return true
 	}
 	return allowanceOf(ctx).await(done)
 }
 
 // giveBack gives a lease back and tells its waiters, also when the cache is being
-// closed: the rest of the fleet goes on.
-func (c *Cache) giveBack(ctx context.Context, l *lease, how ending, unlink bool) {
+// closed: the rest of the fleet goes on. It reports whether it is known to have come.
+func (c *Cache) giveBack(ctx context.Context, l *lease, how ending, unlink bool) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.l2.budget)
 	defer cancel()
-	if err := l.release(ctx, how, unlink); err != nil {
+	err := l.release(ctx, how, unlink)
+	if err != nil {
 		// The lease ends by itself, and the waiters look for themselves.
 		c.o.Log.Debug("cache: release", "key", l.key, "error", err)
 	}
+	return err == nil
 }
 
 // keep puts an answer into L1, counted from when its tags were read, unless a move

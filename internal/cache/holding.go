@@ -1,8 +1,11 @@
 package cache
 
-import "sync"
+import (
+	"sync"
+	"time"
+)
 
-// holdings are the leases under which this process is loading, by key.
+// holdings are the leases that this process has, by key.
 //
 // A write makes the fill under way useless: what it has read is from before, and is
 // stored under ids that have gone. Whoever reads after the write does not join its
@@ -16,25 +19,42 @@ import "sync"
 //
 // So a lease is taken from a fill of this process that does not count any more: the
 // author loads at step 3. The first fill then stores nothing, as with any lease that
-// was lost.
+// was lost. It is also taken from nobody: a lease that was given after its caller had
+// stopped listening, or could not be given back, would keep the key locked for the rest
+// of its life.
 type holdings struct {
 	mu    sync.Mutex
 	byKey map[string]holding
 }
 
 type holding struct {
-	token string
-	snap  snapshot
+	token     string
+	snap      snapshot
+	abandoned bool
 }
 
 // hold notes that a load begins under a lease and a snapshot.
 func (h *holdings) hold(l *lease, snap snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.put(l.key, holding{token: l.token, snap: snap})
+}
+
+// abandon notes that a lease may be left although nobody needs it.
+func (h *holdings) abandon(l *lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if held, ok := h.byKey[l.key]; !ok || held.token == l.token {
+		h.put(l.key, holding{token: l.token, abandoned: true})
+		time.AfterFunc(leaseLife, func() { h.drop(l) })
+	}
+}
+
+func (h *holdings) put(key string, held holding) {
 	if h.byKey == nil {
 		h.byKey = make(map[string]holding)
 	}
-	h.byKey[l.key] = holding{l.token, snap}
+	h.byKey[key] = held
 }
 
 // drop notes that the lease has come to its end.
@@ -46,11 +66,11 @@ func (h *holdings) drop(l *lease) {
 	}
 }
 
-// useless returns the token of a lease whose fill does not count any more, or "".
+// useless returns the token of a lease that is of no use to who has it, or "".
 func (h *holdings) useless(key string, heard *heard) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if held, ok := h.byKey[key]; ok && !heard.counts(&held.snap) {
+	if held, ok := h.byKey[key]; ok && (held.abandoned || !heard.counts(&held.snap)) {
 		return held.token
 	}
 	return ""

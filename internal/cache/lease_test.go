@@ -200,3 +200,25 @@ func TestLeaseIsNotTakenFromAnotherProcess(t *testing.T) {
 		}
 	})
 }
+
+// A lease that could be neither used nor given back is taken from nobody: it does not
+// lock its key until it ends by itself.
+func TestLeaseThatCouldNotBeGivenBackIsTaken(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.l1 = nil
+		f.origin.set("a", "v")
+		p.gate.refuse("'SET', KEYS[1], ARGV[2]")
+		p.gate.refuse("'UNLINK', KEYS[1]")
+		p.read("a")
+		if !f.redis.Exists("cf:l:{row/1|name=a}") {
+			t.Fatal("the lease was to be left")
+		}
+		began := time.Now()
+		_, how := p.read("a")
+		equal(t, "the next read", how, Miss)
+		equal(t, "took", time.Since(began), 0)
+		_, how = p.read("a")
+		equal(t, "the one after", how, HitL2)
+	})
+}

@@ -104,6 +104,28 @@ func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
 	})
 }
 
+func TestLeaseWhoseAnswerCameTooLateDoesNotLockItsKey(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.l1 = nil
+		f.origin.set("a", "v")
+		p.l2.client.AddHook(&answeredLate{name: "set"})
+		atRelease := p.gate.holdBefore("'UNLINK', KEYS[1]") // nor is it given back soon
+		p.read("a")
+		if !f.redis.Exists("cf:l:{row/1|name=a}") {
+			t.Fatal("the lease was to be left")
+		}
+		time.Sleep(breakerStep)
+		began := time.Now()
+		_, how := p.read("a")
+		equal(t, "the next read", how, Miss)
+		equal(t, "its wait for a lease that nobody holds", time.Since(began), 0)
+		_, how = p.read("a")
+		equal(t, "the one after", how, HitL2)
+		atRelease.release()
+	})
+}
+
 // slow makes every call take a while.
 type slow struct{ by time.Duration }
 
