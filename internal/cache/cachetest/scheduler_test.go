@@ -24,7 +24,7 @@ func (s *sim) settle() {
 			if s.take(g) {
 				g.open(well)
 				synctest.Wait()
-				time.Sleep(1) // whoever is begun by the next one begins later
+				time.Sleep(time.Nanosecond) // whoever is begun by the next one begins later
 			}
 		}
 	}
