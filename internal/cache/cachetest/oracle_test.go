@@ -16,6 +16,7 @@ const (
 	l1Life    = 5 * time.Second         // a copy in another process's L1, or a flight that is still joined
 	seenLate  = 2500 * time.Millisecond // until an undelivered event is seen, and L2 distrusted
 	moveMost  = 400 * time.Millisecond  // a turn and a call to L2
+	storeMost = 800 * time.Millisecond  // a store that fails, and the lease that is given back
 	faultLife = 25 * time.Second        // how long a failed load excuses errors: breaker, flight, and waiters of waiters
 )
 

@@ -127,14 +127,14 @@ func (s *sim) again(r *read) {
 }
 
 // aloneIn reports whether no read of the key in p can have left a flight that is
-// still joined.
+// still joined: one that is under way, or has answered and not yet stored.
 func (s *sim) aloneIn(p *process, shape string, values []string) bool {
 	key := keyOf(shape, values)
 	for _, r := range s.reads {
 		if r.p != p || r.key != key {
 			continue
 		}
-		if r.ended.IsZero() || r.ctxErr != nil && time.Since(r.begun) < 20*time.Second {
+		if r.ended.IsZero() || time.Since(r.ended) < storeMost || r.ctxErr != nil && time.Since(r.begun) < 20*time.Second {
 			return false
 		}
 	}
