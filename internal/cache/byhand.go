@@ -91,7 +91,7 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
-	l, err := c.acquire(ctx, from.key)
+	l, err := c.acquire(ctx, from.key, from.snap)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}

@@ -13,7 +13,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 	defer patience.Stop()
 	for {
 		told, leave := c.waiters.wait(k.text)
-		l, err := c.acquire(ctx, k)
+		l, err := c.acquire(ctx, k, seen)
 		if l != nil || err != nil {
 			leave()
 			if err != nil {
@@ -66,13 +66,16 @@ func waitFor(ctx context.Context, told <-chan ending, patience <-chan time.Time)
 
 // acquire takes the lease of a key, from a useless fill of this process if need be, or
 // returns nil when somebody else has it. When nobody can tell whether it was given, it
-// is given back.
-func (c *Cache) acquire(ctx context.Context, k Key) (*lease, error) {
+// is given back. seen is the latest snapshot of who asks.
+func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, error) {
 	l, err := c.l2.acquire(ctx, k.text, c.holdings.useless(k.text, c.heard))
 	if err != nil && l != nil {
 		c.holdings.abandon(l)
 		c.spawn(func(ctx context.Context) { c.release(ctx, l, refused, false) })
 		return nil, err
+	}
+	if l != nil {
+		c.holdings.hold(l, seen)
 	}
 	return l, err
 }

@@ -33,7 +33,7 @@ type holding struct {
 	abandoned bool
 }
 
-// hold notes that a load begins under a lease and a snapshot.
+// hold notes under which snapshot a lease is used, or is going to be.
 func (h *holdings) hold(l *lease, snap snapshot) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -160,6 +160,24 @@ func TestAuthorDoesNotWaitForTheFillFromBeforeTheirWrite(t *testing.T) {
 	})
 }
 
+func TestAuthorDoesNotWaitForWhoHasTheLeaseAndNotYetLoaded(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "old")
+		atSnapshot := p.gate.holdBefore("'c', ARGV[1])")
+		first := later(p.row, "a") // has the lease, and is about to look again
+		f.write(p, "a", "new", Changed)
+		began := time.Now()
+		got, _ := p.read("a")
+		equal(t, "the author's read", got, "new")
+		equal(t, "took", time.Since(began), 0)
+		atSnapshot.release()
+		if _, err := first(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A lease is taken from nobody else: not from a fill that counts, and not from another
 // process.
 func TestLeaseIsNotTakenFromAFillThatCounts(t *testing.T) {

@@ -74,7 +74,7 @@ func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a ans
 	if c.l2 == nil {
 		return c.fill(ctx, o, k, c.watch(tags), nil), true
 	}
-	l, err := c.acquire(ctx, k)
+	l, err := c.acquire(ctx, k, c.watch(tags))
 	if l == nil || err != nil {
 		return answer{}, false
 	}

@@ -36,7 +36,7 @@ type mutant struct {
 
 func main() {
 	only := flag.String("only", "", "run the mutants whose name contains this")
-	seeds := flag.Int("seeds", 150, "simulate each with so many seeds at the most")
+	seeds := flag.Int("seeds", 26, "simulate each with so many seeds at the most")
 	flag.Parse()
 	if err := run(*only, *seeds); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
