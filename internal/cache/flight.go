@@ -62,15 +62,15 @@ type read struct {
 // fetch answers a read that found no copy in L1 to answer it.
 func (c *Cache) fetch(ctx context.Context, o *origin, k Key, copied *l1Copy, in *whole) answer {
 	tags := o.tags(k)
-	return c.begin(o, k, copied, in, func(ctx context.Context) (snapshot, reading, error) {
+	return c.begin(o, k, tags, copied, in, func(ctx context.Context) (snapshot, reading, error) {
 		return c.look(ctx, k, tags, false)
 	}).end(ctx)
 }
 
 // begin boards the flight that will answer a read. A part may be answered by the
 // copy in L1; see nested.go.
-func (c *Cache) begin(o *origin, k Key, copied *l1Copy, in *whole, first look) *read {
-	r := &read{cache: c, origin: o, key: k, tags: o.tags(k), in: in}
+func (c *Cache) begin(o *origin, k Key, tags []Tag, copied *l1Copy, in *whole, first look) *read {
+	r := &read{cache: c, origin: o, key: k, tags: tags, in: in}
 	switch {
 	case c.o.Off:
 	case in == nil:

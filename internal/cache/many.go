@@ -42,7 +42,7 @@ func (c *Cache) fetchMany(ctx context.Context, o *origin, keys [][]string) []ans
 		}
 		k := o.spec.key(string(text), values)
 		tags := o.tags(k)
-		reads[i] = c.begin(o, k, copied, in, g.next(c, tags))
+		reads[i] = c.begin(o, k, tags, copied, in, g.next(c, tags))
 		if r := reads[i]; r.flight != nil && !r.joined {
 			g.questions = append(g.questions, question{k.text, tags})
 		}
