@@ -79,6 +79,14 @@ func (h *heard) watch(tags []Tag) snapshot {
 	return s
 }
 
+// number takes the next number. What has a higher one began after this.
+func (h *heard) number() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.n++
+	return h.n
+}
+
 // hear notes a move of tags. It must be called after the move landed in L2, or
 // failed to: whoever takes a number after hear returns must not be able to read
 // ids from before the move.

@@ -101,6 +101,31 @@ func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T
 	})
 }
 
+// Interleaving 17: a part that is read while the ids of the whole are on their way.
+func TestPartFromWhileTheWholeWasAskingForItsIDsIsComparedWithThem(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		writer, p := f.process(), f.process()
+		f.origin.set("a", "old")
+		writer.read("a") // fills L2
+		p.send(late)
+		atSnapshot := p.gate.holdBefore("'c', ARGV[1])")
+		whole := later(p.whole, "a", "42") // has its number, not yet its ids
+		p.read("a")                        // a younger number, and the old ids
+		f.write(writer, "a", "new", Changed)
+		atSnapshot.release()
+		r, err := whole()
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "the whole", r.Value, "new+")
+		r, err = writer.whole.Fetch(t.Context(), "a", "42")
+		if err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "what everybody else reads", r.Value, "new+")
+	})
+}
+
 // Interleaving 5: a tag that was evicted is recreated by a change, with no id for
 // revocations to replace.
 func TestTagRecreatedByAChangeStillCarriesRevocations(t *testing.T) {

@@ -25,13 +25,16 @@ import (
 //   - A part's tags are among the whole's. Else the whole would not hear of moves
 //     that concern the part. Nor is it fresh for longer than the whole.
 //   - A part is fresh, or the load fails.
-//   - A part whose snapshot is older than the whole's counts only if it carries
-//     the same ids for its tags. Absent ids equal nothing.
+//   - A part that was begun before the whole had its ids counts only if it carries
+//     the same ids for its tags. Absent ids equal nothing. It is not enough that its
+//     snapshot is younger than the whole's: the whole takes its number before it
+//     reads its ids, and in between a part may be read, and moved.
 //   - The whole is as old as its oldest part, in both tiers.
 type whole struct {
 	key   Key
 	snap  snapshot
-	alone bool // in a process without L2
+	began uint64 // the number when its load began, its ids being known
+	alone bool   // in a process without L2
 
 	mu     sync.Mutex
 	filled time.Duration // when the oldest part was read from the origin
@@ -47,7 +50,7 @@ func wholeOf(ctx context.Context) *whole {
 }
 
 func (c *Cache) newWhole(k Key, snap snapshot) *whole {
-	return &whole{key: k, snap: snap, alone: c.l2 == nil, filled: snap.taken, taken: snap.taken}
+	return &whole{key: k, snap: snap, began: c.heard.number(), alone: c.l2 == nil, filled: snap.taken, taken: snap.taken}
 }
 
 func (w *whole) context(ctx context.Context) context.Context {
@@ -58,7 +61,7 @@ func (w *whole) context(ctx context.Context) context.Context {
 // whole. In a process without L2 there are no ids and no others to hear of late: that
 // the part counts says everything.
 func (w *whole) includes(part *snapshot) bool {
-	if w.alone || part.n > w.snap.n {
+	if w.alone || part.n > w.began {
 		return true
 	}
 	if w.snap.ids == nil || part.ids == nil {
@@ -129,7 +132,7 @@ func (r *read) endPart(ctx context.Context) answer {
 	if r.flight != nil {
 		r.answer = r.await(ctx)
 		if r.answer.err == nil && !r.in.includes(&r.answer.snap) {
-			r.flight, r.joined = r.cache.board(r, r.in.snap.n, func(ctx context.Context) (snapshot, reading, error) {
+			r.flight, r.joined = r.cache.board(r, r.in.began, func(ctx context.Context) (snapshot, reading, error) {
 				return r.cache.look(ctx, r.key, r.tags, false)
 			})
 			r.answer = r.await(ctx)

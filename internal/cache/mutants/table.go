@@ -138,6 +138,7 @@ var mutants = []mutant{
 	{"12, interleaving 3", "a part from L1 is not compared with the whole's snapshot", "nested.go",
 		"c.valid(copied, c.now()) && r.in.includes(&copied.snap)", "c.valid(copied, c.now())"},
 	{"12, interleaving 4", "a part from a flight is not compared with the whole's snapshot", "nested.go", "r.answer.err == nil && !r.in.includes(&r.answer.snap)", "false"},
+	{"12, interleaving 17", "a part counts by a number from before the whole's ids", "nested.go", "if w.alone || part.n > w.began {", "if w.alone || part.n > w.snap.n {"},
 	{"12, interleaving 13", "absent ids of a whole equal anything", "nested.go", "	if w.snap.ids == nil || part.ids == nil {\n		return false\n", "	if w.snap.ids == nil || part.ids == nil {\n		return true\n"},
 	{"12", "the whole is as young as its own load", "fill.go", "	a.filled, a.snap.taken, a.err = w.result()", "	_, a.snap.taken, a.err = w.result()\n	a.filled = snap.taken"},
 	{"12", "the whole's five seconds in L1 are its own", "fill.go", "a.filled, a.snap.taken, a.err = w.result()", "a.filled, _, a.err = w.result()"},
