@@ -56,7 +56,7 @@ func (s *sim) pass(d time.Duration) {
 			continue
 		}
 		left := time.Until(end)
-		if left <= 0 || len(s.violated) > 0 {
+		if left <= 0 || s.over() {
 			return
 		}
 		select {
@@ -80,7 +80,7 @@ func (s *sim) wind() {
 	for _, p := range s.processes {
 		p.cut.Store(false)
 	}
-	if len(s.violated) == 0 {
+	if !s.over() {
 		s.begin()
 		s.trace("all faults are over")
 		s.drainAll(30 * time.Second)

@@ -89,14 +89,19 @@ func TestSimulation(t *testing.T) {
 			})
 		}
 	})
-	fmt.Printf("%d seeds in %v, %d failed\n%s", *seeds, time.Since(began).Round(time.Millisecond), all.failed, all.String())
+	fmt.Printf("%d seeds in %v, %d failed, %d ended early (two steps could not be told apart)\n%s",
+		*seeds, time.Since(began).Round(time.Millisecond), all.failed, all.blurred, all.String())
+	if all.blurred > max(1, *seeds/100) {
+		t.Errorf("%d seeds ended early: the order of steps depends on too much", all.blurred)
+	}
 }
 
 // A summary is how much was looked at, and what went wrong meanwhile.
 type summary struct {
-	failed, steps, checked, stores int
-	answers                        map[string]int
-	faults                         map[fault]int
+	failed, blurred        int // seeds
+	steps, checked, stores int
+	answers                map[string]int
+	faults                 map[fault]int
 }
 
 func (m *summary) add(s *sim) {
@@ -104,6 +109,9 @@ func (m *summary) add(s *sim) {
 		m.answers, m.faults = make(map[string]int), make(map[fault]int)
 	}
 	m.failed += min(1, len(s.violated))
+	if s.blurred != "" {
+		m.blurred++
+	}
 	m.steps, m.checked, m.stores = m.steps+s.step, m.checked+s.checked, m.stores+s.stores
 	for how, n := range s.answers {
 		m.answers[how] += n
