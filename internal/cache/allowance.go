@@ -102,9 +102,10 @@ func (a *allowance) await(done <-chan struct{}) bool {
 	}
 }
 
-// settled waits until what await has left alone has come to its end.
-func (a *allowance) settled() {
-	if a != nil && a.unsettled != nil {
-		<-a.unsettled
+// outstanding returns what await has left alone, or nil.
+func (a *allowance) outstanding() <-chan struct{} {
+	if a == nil {
+		return nil
 	}
+	return a.unsettled
 }

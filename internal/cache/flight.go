@@ -146,12 +146,18 @@ func (c *Cache) fly(root context.Context, f *flight, o *origin, k Key, at flight
 	}
 	f.answer.err = errEnded
 	defer func() { // also when a load ends its goroutine
-		close(f.done)
-		allowanceOf(ctx).settled() // until then the flight answers at once, and L2 cannot
+		store := allowanceOf(ctx).outstanding()
+		if store != nil {
+			close(f.done)
+			<-store // until then the flight answers at once, and L2 cannot
+		}
 		c.flights.mu.Lock()
-		defer c.flights.mu.Unlock()
 		if c.flights.byKey[at] == f { // else a younger one has taken its place
 			delete(c.flights.byKey, at)
+		}
+		c.flights.mu.Unlock()
+		if store == nil {
+			close(f.done)
 		}
 	}()
 	f.answer = c.resolve(ctx, f, o, k, at.part)

@@ -98,7 +98,7 @@ var mutants = []mutant{
 	{"6", "a read stands in line for all of its budget", "redis.go", "line: r.budget / 2}", "line: r.budget}"},
 	{"6", "who stood in line asks a server that has fallen silent", "redis.go", "		if !r.calls.allow() {", "		if false {"},
 	{"6", "a read waits for its store for as long as that takes", "fill.go", "	return allowanceOf(ctx).await(done)\n", "	<-done\n	return true\n"},
-	{"6", "a flight whose store is under way answers nobody", "flight.go", "		allowanceOf(ctx).settled() // until", "		// until"},
+	{"6", "a flight whose store is under way answers nobody", "flight.go", "			<-store // until", "			// until"},
 	{"6", "a load spends its flight's budget", "fill.go", "w.context(withAllowance(ctx, nil))", "w.context(ctx)"},
 	{"6", "who has spent the budget has no copy to stand in", "resolve.go", "c.look(c.l2.allow(ctx), k, tags, false)", "c.look(ctx, k, tags, false)"},
 	{"7, interleaving 16", "a page holds a connection while it waits for its part", "internal/feed/handler.go",
