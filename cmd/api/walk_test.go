@@ -28,9 +28,10 @@ func seeded(t *testing.T) (args []string, databaseURL string) {
 	return []string{
 		"--database-url=" + databaseURL, "--seed=small",
 		"--redis-url=" + testenv.Redis(t), "--redis-prefix=" + testenv.Prefix(t),
-		// What is too slow for Redis is loaded without it, which is right in a busy
-		// service and would be chance in a test on a busy machine.
-		"--redis-budget=3s",
+		// What is too slow for Redis is loaded without it, and who waits too long for
+		// a connection is answered 503. That is right in a busy service, and would be
+		// chance in a test on a busy machine.
+		"--redis-budget=3s", "--read-wait=30s", "--statement-timeout=30s",
 	}, databaseURL
 }
 
