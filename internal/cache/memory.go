@@ -7,13 +7,15 @@ import (
 	"unsafe"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/puzpuzpuz/xsync/v4"
 )
 
-// An l1Copy is an answer as it lies in the process. It is immutable but for judged: a
-// better copy replaces it.
+// An l1Copy is an answer as it lies in the process. It is immutable but for two marks of
+// its readers: a better copy replaces it.
 type l1Copy struct {
 	until  time.Duration // when it leaves L1: when it expires, or before
 	judged atomic.Uint64 // see heard.still
+	used   atomic.Bool   // see memory
 	answer
 	key  string
 	size int64
@@ -23,18 +25,26 @@ type l1Copy struct {
 // the map bucket, the list element, and the ids of a few tags, rounded up.
 const copyOverhead = 900
 
-// memory is L1: the most recently used copies, bounded in number and in bytes.
+// memory is L1: copies bounded in number and in bytes.
 //
-// It is built on simplelru under a mutex of its own. The library's ready-made
-// locked cache runs its eviction callback outside the lock and not at all when a
-// key is overwritten, so bytes could not be counted exactly with it.
+// A hit takes no lock: it finds its copy in the index and marks it. The order is that
+// of a clock with second chances (Corbató, "A Paging Experiment with the Multics
+// System", 1968): a marked copy that comes to the end of the list loses its mark and
+// goes to the front once more, instead of being evicted.
+//
+// The list is simplelru under a mutex of its own. The library's ready-made locked
+// cache makes readers queue for one mutex, runs its eviction callback outside the lock
+// and not at all when a key is overwritten; so bytes could not be counted exactly.
 type memory struct {
-	mu        sync.Mutex
-	lru       *simplelru.LRU[string, *l1Copy]
-	bytes     int64
-	maxBytes  int64
-	maxCopy   int64
-	evictions uint64
+	index *xsync.Map[string, *l1Copy] // of what is in the list; changed under mu
+
+	mu         sync.Mutex
+	list       *simplelru.LRU[string, *l1Copy]
+	bytes      int64
+	maxEntries int
+	maxBytes   int64
+	maxCopy    int64
+	evictions  uint64
 }
 
 // newMemory bounds L1. It returns nil, which keeps nothing, for no entries.
@@ -42,9 +52,15 @@ func newMemory(maxEntries int, maxBytes, maxCopy int64) *memory {
 	if maxEntries <= 0 {
 		return nil
 	}
-	m := &memory{maxBytes: maxBytes, maxCopy: maxCopy}
+	m := &memory{
+		index:      xsync.NewMap[string, *l1Copy](),
+		maxEntries: maxEntries, maxBytes: maxBytes, maxCopy: min(maxCopy, maxBytes),
+	}
 	// The error is for sizes below one only. The callback runs under m.mu.
-	m.lru, _ = simplelru.NewLRU(maxEntries, func(_ string, c *l1Copy) { m.bytes -= c.size })
+	m.list, _ = simplelru.NewLRU(maxEntries, func(key string, c *l1Copy) {
+		m.bytes -= c.size
+		m.index.Delete(key)
+	})
 	return m
 }
 
@@ -53,9 +69,10 @@ func (m *memory) get(key []byte) *l1Copy {
 	if m == nil {
 		return nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c, _ := m.lru.Get(unsafe.String(unsafe.SliceData(key), len(key)))
+	c, _ := m.index.Load(unsafe.String(unsafe.SliceData(key), len(key)))
+	if c != nil && !c.used.Load() { // a mark that is there is not written again: cores share it
+		c.used.Store(true)
+	}
 	return c
 }
 
@@ -67,19 +84,31 @@ func (m *memory) keep(c *l1Copy) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if old, ok := m.lru.Peek(c.key); ok {
+	if old, ok := m.list.Peek(c.key); ok {
 		if old.snap.n > c.snap.n {
 			return
 		}
-		m.lru.Remove(c.key) // through the callback, which Add would skip
+		m.list.Remove(c.key) // through the callback, which Add would skip
+	}
+	for m.list.Len() >= m.maxEntries || m.bytes+c.size > m.maxBytes {
+		m.evict()
 	}
 	m.bytes += c.size
-	if m.lru.Add(c.key, c) {
-		m.evictions++
-	}
-	for m.bytes > m.maxBytes && m.lru.Len() > 0 {
-		m.lru.RemoveOldest()
-		m.evictions++
+	m.list.Add(c.key, c)
+	m.index.Store(c.key, c)
+}
+
+// evict takes out the first copy from the end of the list that was not used since it
+// came to its front.
+func (m *memory) evict() {
+	for {
+		key, c, _ := m.list.GetOldest()
+		if !c.used.Swap(false) {
+			m.list.RemoveOldest()
+			m.evictions++
+			return
+		}
+		m.list.Get(key) // to the front
 	}
 }
 
@@ -90,5 +119,5 @@ func (m *memory) usage() (entries int, bytes int64, evictions uint64) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.lru.Len(), m.bytes, m.evictions
+	return m.list.Len(), m.bytes, m.evictions
 }

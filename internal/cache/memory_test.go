@@ -31,7 +31,7 @@ func operateL1(t interface{ Fatalf(string, ...any) }, operations []byte) {
 			break
 		}
 		key := fmt.Sprint(operation[0] % keys)
-		before, _ := m.lru.Peek(key)
+		before, _ := m.index.Load(key)
 		if operation[0]/keys%4 == 1 {
 			if got := m.get([]byte(key)); got != before {
 				t.Fatalf("key %s: got %+v, holds %+v", key, got, before)
@@ -39,20 +39,20 @@ func operateL1(t interface{ Fatalf(string, ...any) }, operations []byte) {
 		} else {
 			c := &l1Copy{key: key, size: 1 + 2*int64(operation[1]), answer: answer{snap: snapshot{n: uint64(operation[2])}}}
 			m.keep(c)
-			if now, _ := m.lru.Peek(key); now != before && now != c && now != nil || before != nil && now == c && before.snap.n > c.snap.n {
+			if now, _ := m.index.Load(key); now != before && now != c && now != nil || before != nil && now == c && before.snap.n > c.snap.n {
 				t.Fatalf("key %s: %+v stored over %+v left %+v", key, c, before, now)
 			}
 		}
 		entries, bytes, _ := m.usage()
 		var sum int64
-		for _, c := range m.lru.Values() {
+		for _, c := range m.list.Values() {
 			sum += c.size
 			if c.size > maxCopy {
 				t.Fatalf("a copy of %d bytes was kept", c.size)
 			}
 		}
-		if sum != bytes || bytes > maxBytes || entries > maxEntries || entries != m.lru.Len() {
-			t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.lru.Len(), sum)
+		if sum != bytes || bytes > maxBytes || entries > maxEntries || entries != m.list.Len() || entries != m.index.Size() {
+			t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.list.Len(), sum)
 		}
 	}
 }
@@ -64,5 +64,29 @@ func TestOlderSnapshotDoesNotReplaceAYoungerOne(t *testing.T) {
 	}
 	if got := m.get([]byte("k")).snap.n; got != 3 {
 		t.Errorf("kept the copy of snapshot %d", got)
+	}
+}
+
+// What is read stays; what nobody has read since it came makes room.
+func TestWhatWasUsedGetsASecondChance(t *testing.T) {
+	m := newMemory(3, 1000, 1000)
+	keep := func(keys ...string) {
+		for _, key := range keys {
+			m.keep(&l1Copy{key: key, size: 1})
+		}
+	}
+	keep("a", "b", "c")
+	m.get([]byte("a"))
+	keep("d") // in the place of b: a is older, but was read
+	m.get([]byte("a"))
+	keep("e", "f") // in the places of c and d
+	for key, want := range map[string]bool{"a": true, "b": false, "c": false, "d": false, "e": true, "f": true} {
+		if got := m.get([]byte(key)) != nil; got != want {
+			t.Errorf("%s is there: %v", key, got)
+		}
+	}
+	keep("g", "h") // all are marked now: once round, and the oldest goes
+	if entries, _, evictions := m.usage(); entries != 3 || evictions != 5 {
+		t.Errorf("%d copies after %d evictions", entries, evictions)
 	}
 }
