@@ -51,7 +51,7 @@ func (a *allowance) queue(ctx context.Context, turns chan<- struct{}) error {
 	}
 	var over <-chan time.Time
 	if a != nil {
-		patience := time.NewTimer(a.line)
+		patience := time.NewTimer(min(a.line, a.left))
 		defer patience.Stop()
 		over = patience.C
 		began := time.Now()

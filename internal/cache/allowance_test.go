@@ -89,6 +89,23 @@ func TestReadsInLineBehindASlowServerCostOneBudget(t *testing.T) {
 	})
 }
 
+func TestReadsInLineLateInTheirBudgetCostNoMoreThanItsRest(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		p.greet()
+		p.l2.client.AddHook(slow{120 * time.Millisecond})
+		var younger sync.WaitGroup
+		younger.Go(func() {
+			time.Sleep(110 * time.Millisecond) // in line before the second calls of those before them
+			p.slowest("b", cap(p.l2.turns))
+		})
+		if took := p.slowest("a", cap(p.l2.turns)); took > p.l2.budget {
+			t.Errorf("the slowest took %v", took)
+		}
+		younger.Wait()
+	})
+}
+
 func TestBurstOfOurOwnOpensNoBreaker(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()

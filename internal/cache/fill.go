@@ -22,6 +22,10 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			}
 			return c.fillLeased(ctx, f, o, k, seen.tags, l)
 		}
+		if a, ok := c.kept(k); ok {
+			leave()
+			return a
+		}
 		how, patient := waitFor(ctx, told, patience.C)
 		leave()
 		o.stats.waited(how, patient)
@@ -31,6 +35,9 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			err := fmt.Errorf("%w: the load that was waited for has failed", ErrUnavailable)
 			c.failed.note(k.text, err, c.now())
 			return answer{err: err, snap: seen}
+		}
+		if a, ok := c.kept(k); ok {
+			return a
 		}
 		snap, r, err := c.look(ctx, k, seen.tags, false)
 		if err != nil || !patient {
@@ -68,16 +75,20 @@ func waitFor(ctx context.Context, told <-chan ending, patience <-chan time.Time)
 // returns nil when somebody else has it. When nobody can tell whether it was given, it
 // is given back. seen is the latest snapshot of who asks.
 func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, error) {
-	l, err := c.l2.acquire(ctx, k.text, c.holdings.useless(k.text, c.heard))
-	if err != nil && l != nil {
+	l := c.l2.lease(k.text)
+	from := c.holdings.useless(k.text, c.heard)
+	c.holdings.hold(l, seen)
+	taken, err := l.take(ctx, from)
+	switch {
+	case taken:
+		return l, nil
+	case err == nil || neverAsked(err):
+		c.holdings.drop(l)
+	default:
 		c.holdings.abandon(l)
 		c.spawn(func(ctx context.Context) { c.release(ctx, l, refused, false) })
-		return nil, err
 	}
-	if l != nil {
-		c.holdings.hold(l, seen)
-	}
-	return l, err
+	return nil, err
 }
 
 // fillLeased fills under a lease: L2 is read again, since somebody may have filled
@@ -119,8 +130,9 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	case a.err == nil:
 		e := o.entry(snap, body, c.now()-began, c.o.Rand)
 		a.expires, a.cost = a.filled+e.fresh, e.cost
+		c.holdings.loaded(l, c.keep(o, k, a, len(body)))
+		c.waiters.tell(k.text, landed) // in this process, where they need not wait for the store
 		c.store(ctx, o, l, e, snap.tags, a.filled)
-		c.keep(o, k, a, len(body))
 	case !c.fault(a.err):
 		a.expires = a.filled + o.spec.Policy.Negative
 		c.release(ctx, l, refused, true)
@@ -204,6 +216,7 @@ func (c *Cache) giveBack(ctx context.Context, l *lease, how ending, unlink bool)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.l2.budget)
 	defer cancel()
 	err := l.release(ctx, how, unlink)
+	c.waiters.tell(l.key, how)
 	if err != nil {
 		// The lease ends by itself, and the waiters look for themselves.
 		c.o.Log.Debug("cache: release", "key", l.key, "error", err)
@@ -213,17 +226,32 @@ func (c *Cache) giveBack(ctx context.Context, l *lease, how ending, unlink bool)
 
 // keep puts an answer into L1, counted from when its tags were read, unless a move
 // was heard of since: then it is right for those who wait for it, and for nobody
-// after.
-func (c *Cache) keep(o *origin, k Key, a answer, size int) {
+// after. It returns the copy, or nil.
+func (c *Cache) keep(o *origin, k Key, a answer, size int) *l1Copy {
 	if !c.heard.counts(&a.snap) {
 		o.stats.fenced.Add(1)
-		return
+		return nil
 	}
 	until := min(a.snap.taken+o.spec.Policy.l1Age(), a.expires)
 	if until <= c.now() {
-		return // it would only push out a copy that is of use
+		return nil // it would only push out a copy that is of use
 	}
-	c.l1.keep(&l1Copy{answer: a, key: k.text, size: int64(len(k.text)+size) + copyOverhead, until: until})
+	copied := &l1Copy{answer: a, key: k.text, size: int64(len(k.text)+size) + copyOverhead, until: until}
+	c.l1.keep(copied)
+	return copied
+}
+
+// kept answers a read that was refused the lease because another fill of this process
+// has it: one that has looked again since the write for which the read did not join its
+// flight. What that has loaded answers before it is stored.
+func (c *Cache) kept(k Key) (answer, bool) {
+	copied := c.holdings.copyOf(k.text)
+	if copied == nil || !c.valid(copied, c.now()) {
+		return answer{}, false
+	}
+	a := copied.answer
+	a.outcome = HitL1
+	return a, true
 }
 
 // valid reports whether a copy in L1 may still be served.

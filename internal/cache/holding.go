@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -22,56 +23,89 @@ import (
 // was lost. It is also taken from nobody: a lease that was given after its caller had
 // stopped listening, or could not be given back, would keep the key locked for the rest
 // of its life.
+//
+// A lease counts as held from before it is asked for: the write of step 2 may come
+// while the answer is on its way.
 type holdings struct {
 	mu    sync.Mutex
-	byKey map[string]holding
+	byKey map[string][]holding
 }
 
 type holding struct {
 	token     string
 	snap      snapshot
 	abandoned bool
+	copied    *l1Copy // what its fill has loaded and not yet stored
 }
 
-// hold notes under which snapshot a lease is used, or is going to be.
+// hold notes under which snapshot a lease is asked for, or used.
 func (h *holdings) hold(l *lease, snap snapshot) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.put(l.key, holding{token: l.token, snap: snap})
 }
 
 // abandon notes that a lease may be left although nobody needs it.
 func (h *holdings) abandon(l *lease) {
+	h.put(l.key, holding{token: l.token, abandoned: true})
+	time.AfterFunc(leaseLife, func() { h.drop(l) })
+}
+
+// loaded notes what the fill under a lease has loaded, if it counts.
+func (h *holdings) loaded(l *lease, copied *l1Copy) {
+	if l != nil && copied != nil {
+		h.put(l.key, holding{token: l.token, snap: copied.snap, copied: copied})
+	}
+}
+
+// copyOf returns what was loaded under a lease of this process and is being stored, or
+// nil.
+func (h *holdings) copyOf(key string) *l1Copy {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if held, ok := h.byKey[l.key]; !ok || held.token == l.token {
-		h.put(l.key, holding{token: l.token, abandoned: true})
-		time.AfterFunc(leaseLife, func() { h.drop(l) })
+	for _, held := range slices.Backward(h.byKey[key]) {
+		if held.copied != nil {
+			return held.copied
+		}
 	}
+	return nil
 }
 
-func (h *holdings) put(key string, held holding) {
-	if h.byKey == nil {
-		h.byKey = make(map[string]holding)
-	}
-	h.byKey[key] = held
-}
-
-// drop notes that the lease has come to its end.
+// drop notes that the lease has come to its end, or was not given.
 func (h *holdings) drop(l *lease) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.byKey[l.key].token == l.token { // else another one has taken it
-		delete(h.byKey, l.key)
-	}
+	h.set(l.key, h.without(l.key, l.token))
 }
 
-// useless returns the token of a lease that is of no use to who has it, or "".
-func (h *holdings) useless(key string, heard *heard) string {
+func (h *holdings) put(key string, held holding) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if held, ok := h.byKey[key]; ok && (held.abandoned || !heard.counts(&held.snap)) {
-		return held.token
+	h.set(key, append(h.without(key, held.token), held))
+}
+
+// without returns the holdings of a key but for one.
+func (h *holdings) without(key, token string) []holding {
+	return slices.DeleteFunc(h.byKey[key], func(held holding) bool { return held.token == token })
+}
+
+func (h *holdings) set(key string, all []holding) {
+	if len(all) == 0 {
+		delete(h.byKey, key)
+		return
 	}
-	return ""
+	if h.byKey == nil {
+		h.byKey = make(map[string][]holding)
+	}
+	h.byKey[key] = all
+}
+
+// useless returns the tokens of leases that are of no use to who has them.
+func (h *holdings) useless(key string, heard *heard) (tokens []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, held := range h.byKey[key] {
+		if held.abandoned || !heard.counts(&held.snap) {
+			tokens = append(tokens, held.token)
+		}
+	}
+	return tokens
 }

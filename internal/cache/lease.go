@@ -24,36 +24,46 @@ type lease struct {
 	token string
 }
 
-// takeLease gives the lease to the token ARGV[1] if nobody has it, or who has the
-// token ARGV[2].
+// takeLease gives the lease to the token ARGV[1] if nobody has it, or who has one of
+// the tokens from ARGV[3] on.
 const takeLease = `
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[2] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+local free = not holder
+for i = 3, #ARGV do free = free or holder == ARGV[i] end
+if not free then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`
 
-// acquire tries to take the lease of a key, also from the holder of a token that it
-// may be taken from. It returns nil when somebody else has it. With an error it returns
-// a lease all the same: the server may have given it after the caller stopped
-// listening, so it must be given back.
-func (r *Redis) acquire(ctx context.Context, key, from string) (*lease, error) {
-	l := &lease{tier: r, key: key, token: mint()}
-	taken := true
-	err := r.call(ctx, func(ctx context.Context) (err error) {
-		if from == "" {
-			return r.client.SetArgs(ctx, r.leaseKey(key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
+// lease makes a lease that nobody has yet.
+func (r *Redis) lease(key string) *lease { return &lease{tier: r, key: key, token: mint()} }
+
+// take tries for the lease, also from the holders of tokens that it may be taken from.
+// It reports false when somebody else has it. With an error nobody knows: the server may
+// have given it after the caller stopped listening, so it must be given back, unless the
+// server was never asked.
+func (l *lease) take(ctx context.Context, from []string) (taken bool, err error) {
+	r := l.tier
+	err = r.call(ctx, func(ctx context.Context) (err error) {
+		if len(from) == 0 {
+			err = r.client.SetArgs(ctx, r.leaseKey(l.key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
+			taken = err == nil
+			if errors.Is(err, redis.Nil) { // somebody else has it
+				err = nil
+			}
+			return err
 		}
-		taken, err = r.client.Eval(ctx, takeLease, []string{r.leaseKey(key)}, l.token, from, leaseLife.Milliseconds()).Bool()
+		args := []any{l.token, leaseLife.Milliseconds()}
+		for _, token := range from {
+			args = append(args, token)
+		}
+		taken, err = r.client.Eval(ctx, takeLease, []string{r.leaseKey(l.key)}, args...).Bool()
 		return err
 	})
-	switch {
-	case errors.Is(err, redis.Nil) || err == nil && !taken:
-		return nil, nil
-	case errors.Is(err, errOpen), errors.Is(err, errSpent):
-		return nil, err // was never asked
-	}
-	return l, err
+	return taken, err
 }
+
+// neverAsked reports that a call was not made.
+func neverAsked(err error) bool { return errors.Is(err, errOpen) || errors.Is(err, errSpent) }
 
 // storeEntry writes an entry if the token still holds the lease, gives the lease
 // back, and tells the waiters.
@@ -119,11 +129,14 @@ func (c *Cache) WithLock(ctx context.Context, name string, do func(context.Conte
 	if c.l2 == nil {
 		return true, do(ctx)
 	}
-	l, err := c.l2.acquire(ctx, "lock:"+name, "") // no key of a source has a colon before its first value
-	if l == nil && err == nil {
+	l := c.l2.lease("lock:" + name) // no key of a source has a colon before its first value
+	switch taken, err := l.take(ctx, nil); {
+	case neverAsked(err):
+	case !taken && err == nil:
 		return false, nil
+	default:
+		defer c.release(ctx, l, refused, false)
 	}
-	defer c.release(ctx, l, refused, false)
 	ctx, cancel := context.WithTimeout(ctx, leaseLife-500*time.Millisecond)
 	defer cancel()
 	return true, do(ctx)

@@ -178,6 +178,66 @@ func TestAuthorDoesNotWaitForWhoHasTheLeaseAndNotYetLoaded(t *testing.T) {
 	})
 }
 
+func TestAuthorDoesNotWaitForWhoIsBeingGivenTheLease(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "old")
+		atAnswer := p.gate.holdAfter("cf:l:{row/1|name=a}")
+		first := later(p.row, "a") // has been given the lease, and does not know it yet
+		f.write(p, "a", "new", Changed)
+		began := time.Now()
+		got, _ := p.read("a")
+		equal(t, "the author's read", got, "new")
+		equal(t, "took", time.Since(began), 0)
+		atAnswer.release()
+		if _, err := first(); err != nil {
+			t.Error(err)
+		}
+		_, how := f.process().read("a")
+		equal(t, "L2 has what the author loaded", how, HitL2)
+	})
+}
+
+// A fill that has looked again since a write counts, and keeps its lease; but who read
+// between the write and that look has not joined its flight. What it has loaded answers
+// them, before it is stored.
+func TestWhatIsBeingStoredAnswersWhoWasRefusedItsLease(t *testing.T) {
+	for _, when := range []string{"asks before the load has ended", "asks after it"} {
+		t.Run(when, func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				p := f.process()
+				p.l1 = nil
+				f.origin.set("a", "old")
+				atLease := p.gate.holdAfter("cf:l:{row/1|name=a}")
+				first := later(p.row, "a") // has the lease, and has not looked again
+				f.write(p, "a", "new", Changed)
+				atLook := p.gate.holdAfter("cf:e:{row/1|name=a}")
+				second := later(p.row, "a") // is about to ask for the lease
+				atLoad, atStore := f.origin.hold("a"), p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
+				began := time.Now()
+				steps := []*hold{atLease, atLook, atLoad}
+				if when == "asks after it" {
+					steps = []*hold{atLease, atLoad, atLook}
+				}
+				for _, step := range steps {
+					step.release()
+					synctest.Wait()
+				}
+				r, err := second()
+				if err != nil || r.Value != "new" {
+					t.Errorf("the second reader got %q, %v", r.Value, err)
+				}
+				equal(t, "it waited for the store", time.Since(began), 0)
+				equal(t, "loads", f.origin.count(), 1)
+				atStore.release()
+				first()
+				_, how := f.process().read("a")
+				equal(t, "L2 has it then", how, HitL2)
+			})
+		})
+	}
+}
+
 // A lease is taken from nobody else: not from a fill that counts, and not from another
 // process.
 func TestLeaseIsNotTakenFromAFillThatCounts(t *testing.T) {
@@ -194,6 +254,21 @@ func TestLeaseIsNotTakenFromAFillThatCounts(t *testing.T) {
 			t.Errorf("got %q, %v", r.Value, err)
 		}
 		equal(t, "loads: the row's and the whole's own", f.origin.count(), 2)
+	})
+}
+
+func TestLeaseThatWasNeverGivenIsForgotten(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		atLoad := f.origin.hold("a")
+		holder := later(other.row, "a")
+		waiter := later(p.row, "a")
+		equal(t, "leases that this process may have", len(p.holdings.byKey), 0)
+		atLoad.release()
+		holder()
+		waiter()
+		equal(t, "and the other, when all is over", len(other.holdings.byKey), 0)
 	})
 }
 

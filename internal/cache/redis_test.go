@@ -128,12 +128,21 @@ func TestFillWithoutItsLeaseStoresNothingOnRealRedis(t *testing.T) {
 	origin := &rows{values: map[string]string{"a": "v"}, failing: make(map[string]error)}
 	p := join(t, testenv.Redis(t), testenv.Prefix(t), testPolicy, origin.load)
 	ctx := t.Context()
-	l, err := p.l2.acquire(ctx, "k", "")
-	if err != nil || l == nil {
-		t.Fatal(l, err)
-	}
-	if again, err := p.l2.acquire(ctx, "k", ""); again != nil || err != nil {
-		t.Fatalf("a second lease: %v, %v", again, err)
+	first, l := p.l2.lease("k"), p.l2.lease("k")
+	for _, try := range []struct {
+		lease *lease
+		from  []string
+		want  bool
+	}{
+		{first, nil, true},
+		{l, nil, false},
+		{l, []string{"another's"}, false},
+		{l, []string{"another's", first.token}, true},
+		{first, nil, false},
+	} {
+		if taken, err := try.lease.take(ctx, try.from); taken != try.want || err != nil {
+			t.Fatalf("taking the lease, also from %q: %v, %v", try.from, taken, err)
+		}
 	}
 	e := &entry{retention: time.Minute, fresh: time.Minute, ids: []ids{{"c", "r"}}, body: []byte("v")}
 	other := &lease{tier: p.l2, key: "k", token: mint()}

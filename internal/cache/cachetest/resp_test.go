@@ -136,9 +136,12 @@ func nameOf(commands []command) string {
 }
 
 // scriptArg is the ith ARGV of an EVAL, from 1 as in Lua.
-func (c command) scriptArg(i int) string {
+func (c command) scriptArg(i int) string { return c.scriptArgs(i)[0] }
+
+// scriptArgs are those from the ith on.
+func (c command) scriptArgs(i int) []string {
 	keys, _ := strconv.Atoi(c.args[2])
-	return c.args[2+keys+i]
+	return c.args[2+keys+i:]
 }
 
 const prefix = "cf:"

@@ -85,7 +85,7 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 		if !strings.HasPrefix(reply, ":1") {
 			return
 		}
-		if !free && (held.p != c.p || held.token != cmd.scriptArg(2)) {
+		if !free && (held.p != c.p || !slices.Contains(cmd.scriptArgs(3), held.token)) {
 			s.violate("%s took the lease of %s, which %s holds", c.p, key, held.p)
 		}
 		s.leases[key] = heldLease{c.p, cmd.scriptArg(1), time.Now().Add(5 * time.Second)}

@@ -3,7 +3,8 @@
 //
 // A mutant replaces a few lines of one file by way of go test's -overlay, so
 // nothing in the production code knows of it. A mutant that no test catches is a
-// rule that nobody checks: the command then exits with 1. The simulator runs on it, too, until a seed finds something.
+// rule that nobody checks: the command then exits with 1. The simulator runs on each, too,
+// until a seed finds something.
 //
 //	go run ./internal/cache/mutants               all, as a Markdown table
 //	go run ./internal/cache/mutants -only lease   those whose name contains "lease"
@@ -14,14 +15,18 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A mutant is one way to break the cache. Its text must occur in the file exactly
@@ -46,6 +51,8 @@ func main() {
 
 const cacheDir = "internal/cache"
 
+// run examines the mutants, as many at a time as there are cores, and prints a row for
+// each in the table's order.
 func run(only string, seeds int) error {
 	scratch, err := os.MkdirTemp("", "mutants")
 	if err != nil {
@@ -53,15 +60,13 @@ func run(only string, seeds int) error {
 	}
 	defer os.RemoveAll(scratch)
 
-	fmt.Println("| rule | what was broken | caught by | and by seed |")
-	fmt.Println("| --- | --- | --- | --- |")
-	var survivors []string
+	var all []*laid
 	sound := make(map[string]bool) // packages whose tests pass without a mutant
-	for _, m := range mutants {
+	for i, m := range mutants {
 		if !strings.Contains(m.name, only) {
 			continue
 		}
-		l, err := lay(m, scratch)
+		l, err := lay(m, filepath.Join(scratch, fmt.Sprint(i)))
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -72,21 +77,32 @@ func run(only string, seeds int) error {
 			}
 			sound[l.dir] = true
 		}
-		caught, err := l.test(cmp.Or(stopping[m.name], "."))
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
+		all = append(all, l)
+	}
+
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	go func() {
+		for _, l := range all {
+			group.Go(func() error {
+				defer close(l.examined)
+				return l.examine(seeds)
+			})
 		}
-		by, seed := "**nothing**", ""
-		if len(caught) > 0 {
-			by = strings.Join(caught, ", ")
+	}()
+	fmt.Println("| rule | what was broken | caught by | and by seed |")
+	fmt.Println("| --- | --- | --- | --- |")
+	var survivors []string
+	for _, l := range all {
+		<-l.examined
+		by := cmp.Or(strings.Join(l.caught, ", "), "**nothing**")
+		if len(l.caught) == 0 && l.seed == "" {
+			survivors = append(survivors, l.name)
 		}
-		if seeds > 0 && l.inCache && stopping[m.name] == "" {
-			seed = l.simulate(seeds)
-		}
-		if len(caught) == 0 && seed == "" {
-			survivors = append(survivors, m.name)
-		}
-		fmt.Printf("| %s | %s | %s | %s |\n", m.rule, m.name, by, seed)
+		fmt.Printf("| %s | %s | %s | %s |\n", l.rule, l.name, by, l.seed)
+	}
+	if err := group.Wait(); err != nil {
+		return err
 	}
 	if len(survivors) > 0 {
 		return fmt.Errorf("%d survived: %s", len(survivors), strings.Join(survivors, "; "))
@@ -96,14 +112,19 @@ func run(only string, seeds int) error {
 
 // laid is a mutant that lies over its package.
 type laid struct {
+	mutant
 	dir     string
 	inCache bool
 	flags   []string // of go test
+
+	examined chan struct{} // closed when what follows is known
+	caught   []string      // by these tests
+	seed     string        // of the simulator
 }
 
-// lay writes the broken file, and what tells the go command to take it.
+// lay writes the broken file, and what tells the go command to take it, to a folder.
 func lay(m mutant, scratch string) (*laid, error) {
-	l := &laid{dir: cacheDir, inCache: true}
+	l := &laid{mutant: m, dir: cacheDir, inCache: true, examined: make(chan struct{})}
 	name := m.file
 	if folder, file := filepath.Split(m.file); folder != "" {
 		l.dir, l.inCache, name = folder, false, file
@@ -121,16 +142,27 @@ func lay(m mutant, scratch string) (*laid, error) {
 		return nil, fmt.Errorf("%q occurs %d times in %s", m.old, n, m.file)
 	}
 	broken := filepath.Join(scratch, name)
-	if err := os.WriteFile(broken, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600); err != nil {
-		return nil, err
-	}
 	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: broken}})
 	if err != nil {
 		return nil, err
 	}
 	file := filepath.Join(scratch, "overlay.json")
 	l.flags = []string{"-overlay", file}
-	return l, os.WriteFile(file, overlay, 0o600)
+	return l, errors.Join(
+		os.Mkdir(scratch, 0o700),
+		os.WriteFile(broken, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600),
+		os.WriteFile(file, overlay, 0o600))
+}
+
+// examine finds out which tests and which seed notice the mutant.
+func (l *laid) examine(seeds int) (err error) {
+	if l.caught, err = l.test(cmp.Or(stopping[l.name], ".")); err != nil {
+		return fmt.Errorf("%s: %w", l.name, err)
+	}
+	if seeds > 0 && l.inCache && stopping[l.name] == "" {
+		l.seed = l.simulate(seeds)
+	}
+	return nil
 }
 
 // goTest runs go test on the mutant. What is broken may take all memory, so there is a
@@ -152,7 +184,7 @@ var (
 
 // test runs those of the package's tests that fit a pattern and returns which failed.
 func (l *laid) test(pattern string) ([]string, error) {
-	output, err := l.goTest("-v", "-timeout", "120s", "-run", pattern, ".")
+	output, err := l.goTest("-v", "-timeout", "60s", "-run", pattern, ".")
 	if err == nil {
 		return nil, nil
 	}
