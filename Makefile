@@ -10,6 +10,7 @@ OTHER_URL ?= http://localhost:8081
 SIZE      ?= small
 SEEDS     ?= 300
 FUZZTIME  ?= 10s
+PAIRS     ?= 7
 BENCHES   ?= 6
 
 # k6 of this machine, else the pinned one, which takes some minutes to build once.
@@ -101,6 +102,10 @@ growth: ## Move a tag over 1, 1,000 and 100,000 entries, beside SCAN and UNLINK 
 .PHONY: bench
 bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the raw pipeline (for benchstat)
 	@go test ./internal/cache -run '^$$' -bench . -cpu 1,2 -count $(BENCHES) -timeout 60m
+
+.PHONY: floor
+floor: ## Measure what a hit costs beside a bare handler that writes the same bytes, nginx and Varnish (some minutes)
+	@go test ./cmd/api -run '^$$' -bench Floor -benchtime 1x -timeout 60m -args -floor-pairs $(PAIRS)
 
 .PHONY: smoke
 smoke: ## Walk the main job through the service at BASE_URL and check every status and header

@@ -23,7 +23,7 @@ const (
 
 // seeded returns the arguments of a program on a database with demo data, and the
 // URL of that database.
-func seeded(t *testing.T) (args []string, databaseURL string) {
+func seeded(t testing.TB) (args []string, databaseURL string) {
 	databaseURL = testenv.Database(t)
 	return []string{
 		"--database-url=" + databaseURL, "--seed=small",

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"example.com/communityfeed/internal/identity"
+)
+
+var (
+	floorPairs = flag.Int("floor-pairs", 7, "how often the service and the bare handler take turns, for each kind of answer")
+	floorTime  = flag.Duration("floor-time", 2*time.Second, "how long each turn takes")
+	floorConns = flag.Int("floor-conns", 32, "connections of the load")
+)
+
+// BenchmarkFloor measures what a hit in L1 costs beside the least that it could cost: a
+// bare Echo handler in the same process that writes the same bytes with the same
+// headers. They take turns, so that what else the machine does befalls both; the ratio
+// of the medians counts. nginx and Varnish, where they are installed, show what a cache
+// in C costs that does nothing else.
+//
+//	make floor
+func BenchmarkFloor(b *testing.B) {
+	wrk, err := exec.LookPath("wrk")
+	if err != nil {
+		b.Fatal("wrk makes the load, and is not installed (Debian and Homebrew have it as wrk)")
+	}
+	args, _ := seeded(b)
+	service := serve(b, args...)
+	token, err := identity.Sign(developmentSecret, 42, "", tokenLife)
+	if err != nil {
+		b.Fatal(err)
+	}
+	page := service.get(b, caller{user: 42, locale: "de"}, openPosts)
+	ask := []string{"Authorization: Bearer " + token, "Accept-Language: de"}
+
+	f := floor{b: b, wrk: wrk, bare: echo.New(), self: process{}}
+	bareURL := f.start()
+	others := append(startNginx(b, bareURL), startVarnish(b, bareURL)...)
+	report := new(bytes.Buffer)
+	table := tabwriter.NewWriter(report, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "answer\tbytes\tbare µs\tservice µs\tratio\tbare req/s\tservice req/s\tratio\tratio of p99\tother caches: µs, and the service's ratio to them")
+	var whole string // the path of the first: other caches answer 304 from the page themselves
+	for _, kind := range []struct {
+		name string
+		ask  []string
+	}{
+		{"200, identity", nil},
+		{"200, gzip", []string{"Accept-Encoding: gzip"}},
+		{"304", []string{"If-None-Match: " + page.header.Get("Etag")}},
+	} {
+		headers := slices.Concat(ask, kind.ask)
+		path, size := f.copy(service, headers)
+		theirs := path
+		if whole = cmp.Or(whole, path); kind.name == "304" {
+			theirs = whole
+		}
+		bare, ours := f.takeTurns(
+			target{bareURL + path, headers, f.self},
+			target{service.base + openPosts, headers, f.self})
+		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.2f ×\t%.0f\t%.0f\t%.2f ×\t%.2f ×\t", kind.name, size,
+			bare.cpu, ours.cpu, ours.cpu/bare.cpu, bare.rate, ours.rate, ours.rate/bare.rate, ours.p99/bare.p99)
+		for _, other := range others {
+			var ours turn
+			ours, other.turn = f.takeTurns(
+				target{service.base + openPosts, headers, f.self},
+				target{other.url + theirs, headers, other.process})
+			fmt.Fprintf(table, "%s %.1f, %.2f ×  ", other.name, other.cpu, ours.cpu/other.cpu)
+		}
+		fmt.Fprintln(table)
+		b.ReportMetric(ours.cpu/bare.cpu, strings.ReplaceAll(kind.name, ", ", "-")+"-×bare")
+	}
+	table.Flush()
+	b.Logf("CPU per request; medians of %d turns of %v, %d connections\n\n%s", *floorPairs, *floorTime, *floorConns, report)
+}
+
+// floor is what the turns share.
+type floor struct {
+	b    *testing.B
+	wrk  string
+	bare *echo.Echo
+	self process
+}
+
+// start serves the bare handlers.
+func (f *floor) start() (url string) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	server := &http.Server{Handler: f.bare}
+	go func() { _ = server.Serve(l) }()
+	f.b.Cleanup(func() { _ = server.Shutdown(context.Background()) })
+	return "http://" + l.Addr().String()
+}
+
+// copy makes a bare handler of the service's answer, and returns its path and the size of
+// the body.
+func (f *floor) copy(p *program, headers []string) (path string, size int) {
+	request, err := http.NewRequest(http.MethodGet, p.base+openPosts, http.NoBody)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		request.Header.Set(name, value)
+	}
+	var status int
+	var header http.Header
+	var body bytes.Buffer
+	for range 2 { // the second is a hit
+		response, err := http.DefaultTransport.RoundTrip(request) // which decodes nothing if Accept-Encoding is set
+		if err != nil {
+			f.b.Fatal(err)
+		}
+		body.Reset()
+		_, _ = body.ReadFrom(response.Body)
+		_ = response.Body.Close()
+		status, header = response.StatusCode, response.Header
+	}
+	if header.Get("X-Cache") != "HIT" {
+		f.b.Fatalf("with %q the service answers %d, %v", headers, status, header)
+	}
+	header.Del("Date")
+	path = "/" + strconv.Itoa(len(f.bare.Routes()))
+	f.bare.GET(path, func(c echo.Context) error {
+		w := c.Response()
+		to := w.Header()
+		for name, values := range header {
+			to[name] = values
+		}
+		w.WriteHeader(status)
+		if body.Len() == 0 {
+			return nil
+		}
+		_, err := w.Write(body.Bytes())
+		return err
+	})
+	return path, body.Len()
+}
+
+// target is what one kind of turn asks, and whose time is counted.
+type target struct {
+	url     string
+	headers []string
+	whose   process
+}
+
+// turn is what was measured in one, or the medians of several.
+type turn struct {
+	cpu  float64 // µs per request
+	rate float64 // requests per second
+	p99  float64 // ms
+}
+
+func (f *floor) takeTurns(a, b target) (first, second turn) {
+	var turns [2][]turn
+	f.turn(a, time.Second)
+	f.turn(b, time.Second)
+	for i := range *floorPairs {
+		pair := [2]target{a, b}
+		for j := range pair {
+			which := (i + j) % 2 // each is the first of its pair half the time
+			turns[which] = append(turns[which], f.turn(pair[which], *floorTime))
+		}
+	}
+	return medians(turns[0]), medians(turns[1])
+}
+
+func medians(turns []turn) turn {
+	of := func(value func(turn) float64) float64 {
+		slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(value(a), value(b)) })
+		return value(turns[len(turns)/2])
+	}
+	return turn{
+		cpu:  of(func(t turn) float64 { return t.cpu }),
+		rate: of(func(t turn) float64 { return t.rate }),
+		p99:  of(func(t turn) float64 { return t.p99 }),
+	}
+}
+
+var (
+	wrkTotal = regexp.MustCompile(`(?m)^\s*(\d+) requests in ([\d.]+)s, `)
+	wrkP99   = regexp.MustCompile(`(?m)^\s*99%\s+([\d.]+)(us|ms|s)`)
+	wrkBad   = regexp.MustCompile(`(?m)^\s*(Non-2xx or 3xx responses|Socket errors).*`)
+)
+
+// turn lets wrk ask for so long.
+func (f *floor) turn(t target, long time.Duration) turn {
+	args := []string{"-t1", "-c", strconv.Itoa(*floorConns), "-d", fmt.Sprintf("%ds", max(1, int(long.Seconds()))), "--latency"}
+	for _, h := range t.headers {
+		args = append(args, "-H", h)
+	}
+	before := t.whose.cpu(f.b)
+	out, err := exec.Command(f.wrk, append(args, t.url)...).CombinedOutput()
+	spent := t.whose.cpu(f.b) - before
+	total, p99 := wrkTotal.FindSubmatch(out), wrkP99.FindSubmatch(out)
+	if bad := wrkBad.Find(out); err != nil || bad != nil || total == nil || p99 == nil {
+		f.b.Fatalf("wrk %s: %v\n%s", t.url, err, out)
+	}
+	number := func(b []byte) float64 { n, _ := strconv.ParseFloat(string(b), 64); return n }
+	n := number(total[1])
+	return turn{
+		cpu:  float64(spent.Microseconds()) / n,
+		rate: n / number(total[2]),
+		p99:  number(p99[1]) * map[string]float64{"us": 0.001, "ms": 1, "s": 1000}[string(p99[2])],
+	}
+}
