@@ -128,7 +128,7 @@ var mutants = []mutant{
 	{"10", "copies that are of no use are kept", "fill.go", "	if until <= c.now() {", "	if false {"},
 	{"10", "an overwritten copy's bytes stay counted", "memory.go", "		m.list.Remove(c.key) // through", "		_ = 0 // through"},
 	{"10", "L1 has no limit in bytes", "memory.go", " || m.bytes+c.size > m.maxBytes {", " {"},
-	{"10", "what was used is evicted like any other", "memory.go", "if !c.used.Swap(false) {", "if true {"},
+	{"10", "what was used is evicted like any other", "memory.go", "if !c.used.Swap(false) {", "if c.used.Swap(false) || true {"},
 	{"11", "an entry does not carry the tag of everything", "source.go",
 		"return append(tags, Everything)",
 		"return tags"},
