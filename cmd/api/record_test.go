@@ -30,8 +30,8 @@ func TestServeRefusesKeysThatAreNotOnRecordBeforeItTouchesAnything(t *testing.T)
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := withRecord(t, test.record)
-			// There is no database: a server that goes on from here waits for it.
-			args := append([]string{"serve", "--dev", "--listen=127.0.0.1:0", "--migrate", "--database-wait=1h", "--redis-budget=3s",
+			// There is no database: a server that goes on to it says that.
+			args := append([]string{"serve", "--dev", "--listen=127.0.0.1:0", "--migrate", "--database-wait=100ms", "--redis-budget=3s",
 				"--database-url=postgres://u:p@127.0.0.1:1/x"}, r.flags...)
 			output, code := runs(t, append(args, strings.Fields(test.extra)...)...)
 			if code != exitFailed || !strings.Contains(output, test.want) || !strings.HasSuffix(output, "\napi: the cache keys are not those on record\n") {
