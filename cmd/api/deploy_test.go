@@ -148,7 +148,6 @@ func (b build) serve(t *testing.T, args ...string) process {
 // A rolling deploy and a rollback, on one Postgres and one Redis. What both builds
 // declare alike they share; feed.page is not among it.
 func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing.T) {
-	t.Parallel()
 	before := buildWith(t)
 	after := buildWith(t, append(density, versionTwo)...)
 	args, _ := seeded(t)
@@ -185,7 +184,6 @@ func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing
 // A build whose author has forgotten the version: it does not come past the check,
 // nor into a fleet, whatever it is told.
 func TestABuildThatChangesAKeyUnderItsNumberIsRefusedEverywhere(t *testing.T) {
-	t.Parallel()
 	forgetful := buildWith(t, density...)
 	args, _ := seeded(t)
 	serve(t, args...)

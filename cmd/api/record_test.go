@@ -142,7 +142,9 @@ func TestServeWithoutRedisStartsAndIsRefusedOnceThereIsOne(t *testing.T) {
 	}()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(t.Context(), args, io.Discard, w)
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // it takes one
+		defer cancel()
+		ended <- run(ctx, args, io.Discard, w)
 		w.Close()
 	}()
 	if base := <-at; base == "" {
