@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"example.com/communityfeed/internal/identity"
 )
@@ -92,8 +94,8 @@ func write(t *testing.T, file, content string) {
 }
 
 // command is the build with arguments, in the repository's root.
-func (b build) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(b.path, args...)
+func (b build) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, b.path, args...)
 	cmd.Dir = "../.."
 	return cmd
 }
@@ -101,7 +103,9 @@ func (b build) command(args ...string) *exec.Cmd {
 // refuses runs a command that must exit with 1 and show the diff.
 func (b build) refuses(t *testing.T, diff string, args ...string) {
 	t.Helper()
-	output, _ := b.command(args...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // or it would serve for good
+	defer cancel()
+	output, _ := b.command(ctx, args...).CombinedOutput()
 	if !strings.Contains("\n"+string(output), "\n"+diff) || !strings.HasSuffix(string(output), "api: the cache keys are not those on record\n") {
 		t.Errorf("api %q shows\n%s\nand not\n%s", args, output, diff)
 	}
@@ -116,7 +120,7 @@ type process struct {
 
 func (b build) serve(t *testing.T, args ...string) process {
 	t.Helper()
-	cmd := b.command(append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
+	cmd := b.command(context.Background(), append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +159,7 @@ func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing
 
 	old := before.serve(t, args...)
 	old.end()
-	after.refuses(t, isNew, append([]string{"serve", "--dev"}, args...)...)
+	after.refuses(t, isNew, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
 
 	// The deploy: the first process of the new build is told to, no other one needs it.
 	old = before.serve(t, args...)
@@ -194,7 +198,7 @@ func TestABuildThatChangesAKeyUnderItsNumberIsRefusedEverywhere(t *testing.T) {
 	forgetful.refuses(t, inManifest, "keys", "check")
 	forgetful.refuses(t, inManifest, "keys", "check", "--migrate-cache-key")
 	forgetful.refuses(t, inRecord, append([]string{"keys", "check", "--manifest=", "--deployed", "--migrate-cache-key"}, record.flags...)...)
-	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev"}, args...)...)
+	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
 	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--migrate-cache-key"}, args...)...)
 	record.want(t, ownKeys(t))
 }
