@@ -56,7 +56,7 @@ test: ## Run all tests with the race detector on real servers; TESTENV=container
 	go run ./internal/testenv/which && go test $$race -count=1 ./...
 
 .PHONY: check
-check: ## Check what needs no server: format, vet, staticcheck, known vulnerabilities, import rules, migrations, modules
+check: ## Check what needs no server: format, vet, staticcheck, known vulnerabilities, import rules, migrations, cache keys, modules
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "Not formatted (gofmt -w):"; echo "$$files"; exit 1; fi
 	go vet ./...
 	go run $(STATICCHECK) ./...
@@ -68,6 +68,7 @@ check: ## Check what needs no server: format, vet, staticcheck, known vulnerabil
 	fi
 	go test ./internal
 	go test -run Numbered ./migrations
+	go run ./cmd/api keys check
 	go mod tidy -diff
 
 .PHONY: sim

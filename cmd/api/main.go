@@ -50,7 +50,7 @@ func endings() []os.Signal {
 	return signals
 }
 
-// exitCode tells an error in one line and returns what the program exits with.
+// exitCode tells an error in one line, a drift of keys with its diff before that, and returns what the program exits with.
 func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 	switch usage, wrong := errors.AsType[*usageError](err); {
 	case err == nil:
@@ -60,6 +60,9 @@ func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 	case wrong:
 		fmt.Fprintf(stderr, "api: %s (see api %s--help)\n", oneLine(usage.error), usage.command)
 		return exitUsage
+	}
+	if drift, ok := errors.AsType[*driftError](err); ok {
+		fmt.Fprint(stderr, drift.diff)
 	}
 	fmt.Fprintf(stderr, "api: %s\n", oneLine(err))
 	return exitFailed

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/postgres"
 	"example.com/communityfeed/internal/server"
 	"example.com/communityfeed/internal/telemetry"
@@ -31,6 +33,7 @@ type serveCmd struct {
 	StatementTimeout time.Duration `env:"STATEMENT_TIMEOUT" default:"3s" placeholder:"DURATION" group:"Postgres" help:"The server gives up on a statement after that."`
 
 	caching
+	MigrateCacheKey bool `env:"MIGRATE_CACHE_KEY" group:"Cache" help:"Start with cache keys that were never deployed, and record them in Redis: see docs/keys.md."`
 
 	LogFormat   string        `env:"LOG_FORMAT" enum:"json,text" default:"json" placeholder:"FORMAT" group:"Log" help:"json or text."`
 	LogLevel    string        `env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" group:"Log" help:"debug, info, warn or error."`
@@ -77,6 +80,17 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	if c.Secret == developmentSecret {
 		log.Warn("tokens are checked against the development secret, which everybody knows")
 	}
+	l2, err := c.tier(log)
+	if err != nil {
+		return err
+	}
+	if l2 != nil {
+		defer l2.Close()
+	}
+	keys, err := c.record(ctx, l2, log)
+	if err != nil {
+		return err
+	}
 	if err := c.prepare(ctx, log); err != nil {
 		return err
 	}
@@ -91,13 +105,6 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer write.Close()
-	l2, err := c.tier(log)
-	if err != nil {
-		return err
-	}
-	if l2 != nil {
-		defer l2.Close()
-	}
 	pages := cache.New(l2, c.options(log))
 	defer pages.Close()
 	metrics := telemetry.NewMetrics()
@@ -122,13 +129,45 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return fmt.Errorf("--listen (LISTEN): %w", err)
 	}
 	c.announce(ctx, log, listener.Addr(), write, l2)
-	// Until the last request has been answered, not until the signal.
-	relaying, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var relayed sync.WaitGroup
-	relayed.Go(func() { relay.Run(relaying) })
-	defer relayed.Wait()
+	return serving(ctx, service, listener, relay, keys)
+}
+
+// serving serves until ctx ends or the keys are refused. The relay and the record run
+// beside it until the last request has been answered, not until the signal.
+func serving(ctx context.Context, service *server.Server, listener net.Listener, relay *events.Relay, keys *record) error {
+	within, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	last, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	beside.Go(func() { relay.Run(last) })
+	beside.Go(func() {
+		if err := keys.keep(last); err != nil {
+			refuse(err)
+		}
+	})
+	defer beside.Wait()
 	defer stop()
-	return service.Serve(ctx, listener)
+	err := service.Serve(within, listener)
+	if refused, ok := errors.AsType[*driftError](context.Cause(within)); ok {
+		err = errors.Join(refused, err)
+	}
+	return err
+}
+
+// record is this server's, once it has been let in, or Redis has not answered.
+func (c *serveCmd) record(ctx context.Context, l2 *cache.Redis, log *slog.Logger) (*record, error) {
+	keys, err := programKeys()
+	if err != nil {
+		return nil, err
+	}
+	r := &record{
+		keys: keys, admit: c.MigrateCacheKey, l2: l2, log: log,
+		askEvery: time.Second, enterEvery: 10 * time.Second,
+	}
+	if l2 == nil {
+		return r, nil
+	}
+	return r, r.ask(ctx)
 }
 
 func (c *serveCmd) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {

@@ -50,7 +50,7 @@
 // reading.go and entry.go, are the tiers. heard.go and subscription.go are what the
 // process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
 // Redis or the origin is left alone. byhand.go and operator.go are for those who handle
-// single copies.
+// single copies; manifest.go and record.go keep account of what keys are made of.
 //
 // # Stated limits
 //

@@ -51,6 +51,7 @@ func (o RedisOptions) withDefaults() RedisOptions {
 //	l:{KEY}   lease token
 //	t:TAG     hash: c, the id of the last change; r, of the last revocation
 //	inv       channel: moves, and the ends of fills
+//	keys      hash: the composition of each key ever deployed (record.go)
 //
 // The braces keep an entry and its lease in one cluster slot, and no command
 // needs two slots. Replicas are never read: they lag, and a fence that lags is

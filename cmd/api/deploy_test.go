@@ -1,0 +1,253 @@
+//go:build unix
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/communityfeed/internal/identity"
+)
+
+// Builds of the program that differ as two commits do: the later one has a feed page
+// with a dimension more, which shows in its body. They are built by way of -overlay,
+// so nothing in the production code knows of them.
+var (
+	density = []edit{
+		{"internal/feed/routes.go", `cachehttp.ID("id")}, Query: page,`,
+			`cachehttp.ID("id")}, Query: append([]cachehttp.Param{cachehttp.OneOf("density", "full", "full", "brief")}, page...),`},
+		{"internal/feed/handler.go", "type feedBody struct {\n", "type feedBody struct {\n\tDensity string `json:\"density\"`\n"},
+		{"internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: c.QueryParam(\"density\"),\n"},
+	}
+	versionTwo = edit{"internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`}
+)
+
+// edit replaces a text that occurs once in a file of the repository.
+type edit struct{ file, old, new string }
+
+// build is a program that was built.
+type build struct {
+	path  string
+	young bool // it has the dimension that came
+}
+
+func buildWith(t *testing.T, edits ...edit) build {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var overlay struct{ Replace map[string]string }
+	overlay.Replace = map[string]string{}
+	for _, e := range edits {
+		original := filepath.Join(root, e.file)
+		edited, again := overlay.Replace[original]
+		if !again {
+			edited = filepath.Join(dir, strings.ReplaceAll(e.file, "/", "_"))
+			overlay.Replace[original] = edited
+			write(t, edited, read(t, original))
+		}
+		text := read(t, edited)
+		if n := strings.Count(text, e.old); n != 1 {
+			t.Fatalf("%q occurs %d times in %s", e.old, n, e.file)
+		}
+		write(t, edited, strings.Replace(text, e.old, e.new, 1))
+	}
+	listed, err := json.Marshal(overlay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "overlay.json"), string(listed))
+	program := filepath.Join(dir, "api")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags=-s -w", "-o", program, "./cmd/api")
+	cmd.Dir = root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, output)
+	}
+	return build{program, len(edits) > 0}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// command is the build with arguments, in the repository's root.
+func (b build) command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, b.path, args...)
+	cmd.Dir = "../.."
+	return cmd
+}
+
+// refuses runs a command that must exit with 1 and show the diff.
+func (b build) refuses(t *testing.T, diff string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // or it would serve for good
+	defer cancel()
+	output, _ := b.command(ctx, args...).CombinedOutput()
+	if !strings.Contains("\n"+string(output), "\n"+diff) || !strings.HasSuffix(string(output), "api: the cache keys are not those on record\n") {
+		t.Errorf("api %q shows\n%s\nand not\n%s", args, output, diff)
+	}
+}
+
+// process is a build that serves, in a process of its own.
+type process struct {
+	*program
+	young bool   // it has the dimension that came
+	end   func() // as a deploy does, with SIGTERM
+}
+
+func (b build) serve(t *testing.T, args ...string) process {
+	t.Helper()
+	cmd := b.command(context.Background(), append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	at, drained := make(chan string, 1), make(chan struct{})
+	go func() { // ends with the process
+		defer close(drained)
+		defer close(at)
+		readLog(t, stderr, at)
+	}()
+	end := sync.OnceFunc(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		<-drained
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("a server that was told to end: %v", err)
+		}
+	})
+	t.Cleanup(end)
+	base := <-at
+	if base == "" {
+		t.Fatal("the server ended before it listened")
+	}
+	return process{&program{base}, b.young, end}
+}
+
+// A rolling deploy and a rollback, on one Postgres and one Redis. What both builds
+// declare alike they share; feed.page is not among it.
+func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing.T) {
+	before := buildWith(t)
+	after := buildWith(t, append(density, versionTwo)...)
+	args, _ := seeded(t)
+	const isNew = "feed.page/2 is not in the record in Redis. Beside feed.page/1:\n\n    id  user  locale  feed_v2  +density  after  limit\n"
+
+	old := before.serve(t, args...)
+	old.end()
+	after.refuses(t, isNew, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
+
+	// The deploy: the first process of the new build is told to, no other one needs it.
+	old = before.serve(t, args...)
+	young := after.serve(t, append(args, "--migrate-cache-key")...)
+	wantApart(t, old, young, 42)
+	old.end()
+	old = before.serve(t, args...) // while the new build runs, and without a word
+	wantApart(t, old, young, 43)
+	wantApart(t, young, old, 44)
+	young.end()
+	young = after.serve(t, args...)
+	wantApart(t, young, old, 45)
+	old.end()
+
+	// The rollback.
+	old = before.serve(t, args...)
+	young.end()
+	wantPage(t, old, 46, "MISS")
+	wantPage(t, old, 45, "") // its own, if it is kept still
+
+	record := deployedAt(t, args)
+	record.wantPages(t, "feed.page/1|", "|density=", false)
+	record.wantPages(t, "feed.page/2|", "|density=", true)
+}
+
+// A build whose author has forgotten the version: it does not come past the check,
+// nor into a fleet, whatever it is told.
+func TestABuildThatChangesAKeyUnderItsNumberIsRefusedEverywhere(t *testing.T) {
+	forgetful := buildWith(t, density...)
+	args, _ := seeded(t)
+	serve(t, args...)
+	record := deployedAt(t, args)
+	const differs = "feed.page/1 has other dimensions than in %:\n\n    id  user  locale  feed_v2  +density  after  limit\n\n  density came. Give the key version 2 where it is declared, then "
+	inManifest, inRecord := strings.ReplaceAll(differs, "%", "keys.manifest"), strings.ReplaceAll(differs, "%", "the record in Redis")
+
+	forgetful.refuses(t, inManifest, "keys", "check")
+	forgetful.refuses(t, inManifest, "keys", "check", "--migrate-cache-key")
+	forgetful.refuses(t, inRecord, append([]string{"keys", "check", "--manifest=", "--deployed", "--migrate-cache-key"}, record.flags...)...)
+	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
+	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--migrate-cache-key"}, args...)...)
+	record.want(t, ownKeys(t))
+}
+
+// wantApart reads a page that nobody has read: each of two processes makes its own,
+// and keeps to it.
+func wantApart(t *testing.T, first, second process, user identity.UserID) {
+	t.Helper()
+	wantPage(t, first, user, "MISS")
+	wantPage(t, second, user, "MISS")
+	wantPage(t, first, user, "HIT")
+	wantPage(t, second, user, "HIT")
+}
+
+// wantPage reads a page, which must be one of the process's own build; cached is what
+// X-Cache must be, if that matters.
+func wantPage(t *testing.T, p process, user identity.UserID, cached string) {
+	t.Helper()
+	a := p.get(t, caller{user: user}, openPosts)
+	page := a.page(t)
+	if page.Viewer == nil || *page.Viewer != user || len(page.Items) == 0 || cached != "" && a.cache() != cached {
+		t.Errorf("user %d: X-Cache is %q, want %q: %.80s", user, a.cache(), cached, a.body)
+	}
+	if has := strings.Contains(a.body, `"density":"full"`); has != p.young {
+		t.Errorf("user %d has got a page of the other build: %.80s", user, a.body)
+	}
+}
+
+// wantPages looks into Redis for the pages of one version of a key: whether they have
+// a dimension or not, there are some, and all are alike.
+func (r *inRedis) wantPages(t *testing.T, head, dimension string, has bool) {
+	t.Helper()
+	keys, err := r.Keys(t.Context(), strings.TrimSuffix(r.key, "keys")+"e:{"+head+"*").Result()
+	if err != nil || len(keys) == 0 {
+		t.Fatalf("Redis has no %s…: %v", head, err)
+	}
+	for _, key := range keys {
+		if strings.Contains(key, dimension) != has {
+			t.Errorf("in Redis there is %s", key)
+		}
+	}
+}
+
+// deployedAt is the Redis of a program's arguments.
+func deployedAt(t *testing.T, args []string) *inRedis {
+	t.Helper()
+	at := func(flag string) string {
+		i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, flag) })
+		return strings.TrimPrefix(args[i], flag)
+	}
+	return recordAt(t, at("--redis-url="), at("--redis-prefix="))
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"example.com/communityfeed/internal/cache"
+)
+
+// record keeps a server's keys in the record in Redis, and a server whose keys may
+// not be there from serving.
+//
+// A server asks before it touches anything. If Redis does not answer then, it starts
+// all the same, asks on, and ends when it is refused late. Once it has been let in it
+// stays, whatever becomes of the record: it has a right to its keys, and if another
+// program should take their numbers meanwhile, it shares no entry with that one, since
+// the names of the dimensions are in the text of every key. It enters its keys again
+// from time to time, so that a Redis that comes back empty has its record back as
+// soon as one server has noticed, and refuses again what it refused before.
+type record struct {
+	keys  cache.Manifest
+	admit bool         // --migrate-cache-key
+	l2    *cache.Redis // nil: none
+	log   *slog.Logger
+
+	askEvery   time.Duration // while Redis has not answered
+	enterEvery time.Duration // once this server was let in
+
+	in   bool   // it was let in
+	told string // the last trouble that was logged
+}
+
+// ask asks once. Its error is a refusal; that Redis does not answer is none.
+func (r *record) ask(ctx context.Context) error {
+	found, entered, err := r.l2.Enter(ctx, r.keys, r.admit || r.in)
+	refused := error(nil)
+	if err == nil && !entered {
+		refused = deployed(found).refusal(r.keys, r.admit || r.in)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		r.trouble("the record of cache keys cannot be read; asking on", err)
+	case refused == nil:
+		r.in, r.told = true, ""
+	case r.in:
+		r.trouble("another program has taken a number of this one's cache keys; neither reads the other's entries, but this one will not start again", refused)
+	default:
+		return refused
+	}
+	return nil
+}
+
+// keep asks until ctx ends, or returns a refusal. Without Redis there is nothing to ask.
+func (r *record) keep(ctx context.Context) error {
+	for r.l2 != nil {
+		pause := r.askEvery
+		if r.in {
+			pause = r.enterEvery
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		if err := r.ask(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// trouble logs what is wrong, once for as long as it is.
+func (r *record) trouble(what string, err error) {
+	if r.told == what {
+		return
+	}
+	r.told = what
+	text := oneLine(err)
+	if drift, ok := errors.AsType[*driftError](err); ok {
+		text = oneLine(errors.New(drift.diff))
+	}
+	r.log.Warn(what, "error", text)
+}
