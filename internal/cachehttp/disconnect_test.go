@@ -167,9 +167,9 @@ func (y *yard) play(n int) {
 	for i := range callers {
 		switch i / 2 % 4 {
 		case loading:
-			<-r.left[i] // who leaves waits for nothing: the gate is shut
+			y.await(r.left[i], "a caller who has left is still waiting for the load") // the gate is shut
 		case released, answering:
-			<-r.arrived[i]
+			y.await(r.arrived[i], "a request does not arrive")
 		}
 	}
 	close(r.gate)
@@ -202,6 +202,16 @@ func (y *yard) play(n int) {
 		if loads != 1 {
 			y.t.Errorf("page %s was loaded %d times", page, loads)
 		}
+	}
+}
+
+// await fails when something does not happen for a long time.
+func (y *yard) await(happened <-chan struct{}, otherwise string) {
+	y.t.Helper()
+	select {
+	case <-happened:
+	case <-time.After(20 * time.Second):
+		y.t.Fatal(otherwise)
 	}
 }
 
