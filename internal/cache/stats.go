@@ -116,6 +116,8 @@ func (s *keyStats) count(a answer, joined bool) {
 		s.errors.Add(1)
 	case joined:
 		s.wait.Add(1)
+	case a.outcome == HitL1:
+		s.hitL1.Add(1)
 	case a.outcome == HitL2:
 		s.hitL2.Add(1)
 	case a.outcome == Stale:
