@@ -181,11 +181,11 @@ func TestACachedHandlerHasNoConnection(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if tried, _ := tryOnServer(t, bare, try); tried != nil {
+			if _, tried := tryOnServer(t, bare, try); tried != nil {
 				t.Fatalf("this row shows nothing: an uncached handler gets %v", tried)
 			}
 			for _, how := range []*cache.Options{inCache, off} {
-				tried, body := tryOnServer(t, how, try)
+				body, tried := tryOnServer(t, how, try)
 				if !errors.Is(tried, http.ErrNotSupported) || body != "the page" {
 					t.Errorf("the handler gets %v, the client %q", tried, body)
 				}
@@ -195,8 +195,8 @@ func TestACachedHandlerHasNoConnection(t *testing.T) {
 }
 
 // tryOnServer has a handler behind a real connection try something and answer with
-// "the page" if it cannot. It returns what the handler and what the client got.
-func tryOnServer(t *testing.T, how *cache.Options, try func(echo.Context) error) (tried error, body string) {
+// "the page" if it cannot. It returns what the client and what the handler got.
+func tryOnServer(t *testing.T, how *cache.Options, try func(echo.Context) error) (body string, tried error) {
 	t.Helper()
 	ran := make(chan error, 1)
 	server := httptest.NewServer(mount(t, how, peeked, nil, func(c echo.Context) error {
@@ -210,12 +210,12 @@ func tryOnServer(t *testing.T, how *cache.Options, try func(echo.Context) error)
 	defer server.Close()
 	answer, err := server.Client().Get(server.URL + target)
 	if err != nil {
-		return <-ran, err.Error()
+		return err.Error(), <-ran
 	}
 	defer answer.Body.Close()
 	b, err := io.ReadAll(answer.Body)
 	if err != nil {
 		t.Error(err)
 	}
-	return <-ran, string(b)
+	return string(b), <-ran
 }
