@@ -143,7 +143,7 @@ func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
 	c.SetParamNames(names...)
 	c.SetParamValues(values...)
 	if err := m.handler(c); err != nil {
-		return nil, fmt.Errorf("%s: %w", m.route.Name, err)
+		return nil, fmt.Errorf("%s: %w", k, err) // for the log, where operators find keys
 	}
 	return rec.response()
 }

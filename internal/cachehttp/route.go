@@ -14,6 +14,7 @@ package cachehttp
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,14 +105,16 @@ func (r Route) vary() string {
 	return strings.Join(append(r.Identity.Headers(), "Accept-Encoding"), ", ")
 }
 
+// inPath finds the parameters of a path where Echo finds them: from a colon, which may
+// stand within a part, to the next slash; and the star, which no key can declare.
+var inPath = regexp.MustCompile(`:[^/]*|\*`)
+
 // checkPath refuses a route whose declared path parameters are not those of its
 // path, in their order.
 func (r Route) checkPath(path string) error {
 	var in []string
-	for part := range strings.SplitSeq(path, "/") {
-		if name, ok := strings.CutPrefix(part, ":"); ok {
-			in = append(in, name)
-		}
+	for _, found := range inPath.FindAllString(path, -1) {
+		in = append(in, strings.TrimPrefix(found, ":"))
 	}
 	declared := make([]string, 0, len(r.Path))
 	for _, p := range r.Path {

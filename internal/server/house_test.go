@@ -27,6 +27,7 @@ import (
 // house is the whole service on real servers.
 type house struct {
 	*Server
+	cache  *cache.Cache
 	read   *pgxpool.Pool // for reads
 	pool   *pgxpool.Pool // for all else, and for the test
 	bus    *events.Bus
@@ -42,8 +43,13 @@ func newHouse(t *testing.T) house {
 // furnish makes a house of which is said how it reads.
 func furnish(t *testing.T, reads postgres.Options, o cache.Options) house {
 	t.Helper()
+	return furnishOn(t, testenv.Database(t), reads, o)
+}
+
+// furnishOn makes a house on a database that others may use too.
+func furnishOn(t *testing.T, url string, reads postgres.Options, o cache.Options) house {
+	t.Helper()
 	log := testenv.Log(t)
-	url := testenv.Database(t)
 	open := func(o postgres.Options) *pgxpool.Pool {
 		pool, err := postgres.Open(t.Context(), url, o)
 		if err != nil {
@@ -77,7 +83,7 @@ func furnish(t *testing.T, reads postgres.Options, o cache.Options) house {
 		feed.NewHandler(feed.NewStore(read, outbox), c, cachehttp.NewCursors(secret)),
 		products.NewHandler(products.NewStore(read, outbox)),
 		page, telemetry.NewMetrics(), Options{Checks: []Check{{"postgres", true, pool.Ping}, {"redis", false, l2.Ping}}})
-	return house{s, read, pool, bus, outbox, l2URL}
+	return house{s, c, read, pool, bus, outbox, l2URL}
 }
 
 func (h house) ask(t *testing.T, method, path, token, body string) (status int, header http.Header, answer string) {

@@ -65,6 +65,7 @@ var mutants = []mutant{
 		"s.n > after && c.heard.counts(s) && c.now()-s.taken < maxL1Age", "s.n > after && c.now()-s.taken < maxL1Age"},
 	{"5, interleaving 14", "a stalled flight is joined", "flight.go",
 		"s.n > after && c.heard.counts(s) && c.now()-s.taken < maxL1Age", "s.n > after && c.heard.counts(s)"},
+	{"5", "a read that was overtaken loads again", "resolve.go", "c.l1.get([]byte(k.text)); copied != nil &&", "c.l1.get([]byte(k.text)); c.l2 != nil &&"},
 	{"6", "a failed move does not distrust L2", "cache.go", "		c.trust.lose(moveFailed) // before", "		// before"},
 	{"6", "trust is not looked at", "resolve.go", "	if !c.trust.holds() {", "	if false {"},
 	{"6, interleaving 6", "trust is looked at before the number is taken", "resolve.go",

@@ -1,0 +1,36 @@
+package cache
+
+import "testing"
+
+// Rule 5: two reads that both found nothing in L1 cause one load, also when one of them
+// has come to its end before the other has boarded a flight.
+func TestAReadOvertakenByAWholeFlightDoesNotLoadAgain(t *testing.T) {
+	for name, process := range map[string]func(*fleet) *process{"without L2": (*fleet).alone, "with L2": (*fleet).process} {
+		t.Run(name, func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				p := process(f)
+				f.origin.set("a", "v")
+				o := p.row.origin
+				text := o.spec.render(nil, []string{"a"})
+				copied, _, hit := p.hit(o, text, []string{"a"}, nil)
+				if hit {
+					t.Fatal("a cold key is a hit")
+				}
+				if _, err := p.row.GetOrSet(t.Context(), "a"); err != nil { // overtakes
+					t.Fatal(err)
+				}
+				a := p.fetch(t.Context(), o, o.spec.key(string(text), []string{"a"}), copied, nil)
+				if a.value != "v" || a.err != nil {
+					t.Errorf("got %v, %v", a.value, a.err)
+				}
+				if a.outcome != HitL1 && a.outcome != HitL2 {
+					t.Errorf("outcome %v", a.outcome)
+				}
+				equal(t, "loads", f.origin.count(), 1)
+				s := p.Stats().Keys[o.spec.head]
+				equal(t, "misses", s.Miss, 1)
+				equal(t, "hits", s.HitL1+s.HitL2, 1)
+			})
+		})
+	}
+}
