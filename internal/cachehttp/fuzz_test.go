@@ -75,12 +75,12 @@ func FuzzAcceptEncoding(f *testing.F) {
 
 var (
 	element = regexp.MustCompile(`^[ \t]*([^;]*?)[ \t]*(?:;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*)?$`)
-	named   = map[string]coding{"identity": plain, "gzip": gzipped, "x-gzip": gzipped, "zstd": zstded}
+	named   = map[string]int{"*": int(codings), "identity": int(plain), "gzip": int(gzipped), "x-gzip": int(gzipped), "zstd": int(zstded)}
 )
 
 // readable is parseWeights, slowly.
-func readable(list string) weights {
-	said := map[string]int{}
+func readable(list string) (w weights) {
+	said := map[int]int{}
 	for _, part := range strings.Split(list, ",") {
 		m := element.FindStringSubmatch(part)
 		if m == nil {
@@ -90,22 +90,18 @@ func readable(list string) weights {
 		if m[2] != "" {
 			q, _ = strconv.ParseFloat(m[2], 64)
 		}
-		name := m[1]
-		for known, c := range named {
-			if strings.EqualFold(name, known) {
-				name = strconv.Itoa(int(c))
+		for name, c := range named {
+			if strings.EqualFold(m[1], name) {
+				said[c] = int(math.Round(q * 1000))
 			}
 		}
-		said[name] = int(math.Round(q * 1000))
 	}
-	var w weights
 	for c := range w {
 		w[c] = -1
-		if q, ok := said["*"]; ok {
-			w[c] = q
-		}
-		if q, ok := said[strconv.Itoa(c)]; ok {
-			w[c] = q
+		for _, from := range []int{int(codings), c} {
+			if q, ok := said[from]; ok {
+				w[c] = q
+			}
 		}
 	}
 	return w
