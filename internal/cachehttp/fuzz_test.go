@@ -15,6 +15,7 @@ func FuzzNoneMatch(f *testing.F) {
 	const own = "own"
 	const etag = `"` + own + `"`
 	f.Add("a", "b, c")
+	f.Add("a,b", "c")
 	f.Add("*", etag)
 	f.Add(own, `W/"`)
 	f.Add(own+"er", "")
