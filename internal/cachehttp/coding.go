@@ -22,7 +22,9 @@ const (
 )
 
 // The name of a coding is its Content-Encoding, and, behind a hyphen, what tells
-// its entity tag from those of the others.
+// its entity tag from those of the others. Another version of the library may make
+// other bytes of the same body, under the same tag: that would matter to who puts
+// parts of a representation together (RFC 9110, 14.3), and no parts are served.
 var codingNames = [codings]string{gzipped: "gzip", zstded: "zstd"}
 
 // leastCompressed is the size in bytes up to which a body is kept as it is. It fits

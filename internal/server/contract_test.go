@@ -9,6 +9,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cachehttp"
+	"example.com/communityfeed/internal/events"
+	"example.com/communityfeed/internal/feed"
+	"example.com/communityfeed/internal/products"
+	"example.com/communityfeed/internal/telemetry"
+	"example.com/communityfeed/internal/testenv"
 )
 
 // A contract is a house with a door: the service behind net/http, as clients reach
@@ -171,4 +179,47 @@ func (c *contract) hold(t *testing.T, rules []rule) {
 			}
 		})
 	}
+}
+
+// What one process has stored, another finds in Redis with all that it needs: every
+// coding, the tags and the groups.
+func TestAnotherProcessAnswersTheSameFromRedis(t *testing.T) {
+	c := newContract(t)
+	s := c.scene(t)
+	other := c.neighbour(t)
+	for _, coding := range []string{"", "gzip", "zstd"} {
+		for _, name := range []string{"FEED", "POST", "PRODUCT"} {
+			accepts := "Accept-Encoding: " + coding
+			mine, here := c.send(t, "GET", s[name], "ada", "", accepts)
+			got, there := other.send(t, "GET", s[name], "ada", "", accepts)
+			if status := got.Header.Get("Cache-Status"); coding == "" && !strings.HasSuffix(status, "; detail=l2") {
+				t.Errorf("%s is answered with %s", name, status)
+			}
+			mine.Header.Del("Cache-Status")
+			got.Header.Del("Cache-Status")
+			if diff := cmp.Diff(lasting(mine), lasting(got)); diff != "" || here != there {
+				t.Errorf("%s in %q (-here +there):\n%s", name, coding, diff)
+			}
+		}
+	}
+}
+
+// neighbour is another process of the service, on the same servers.
+func (c *contract) neighbour(t *testing.T) *contract {
+	t.Helper()
+	log := testenv.Log(t)
+	l2, err := cache.NewRedis(c.l2URL, cache.RedisOptions{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l2.Close() })
+	second := cache.New(l2, cache.Options{Log: log})
+	t.Cleanup(second.Close)
+	s := New(log, c.verifier, second, events.NewBus(log), c.outbox,
+		feed.NewHandler(feed.NewStore(c.read, c.outbox), second, cachehttp.NewCursors(secret)),
+		products.NewHandler(products.NewStore(c.read, c.outbox)),
+		http.NotFoundHandler(), telemetry.NewMetrics(), Options{})
+	door := httptest.NewServer(s.Handler())
+	t.Cleanup(door.Close)
+	return &contract{url: door.URL, client: c.client, tokens: c.tokens}
 }
