@@ -116,6 +116,10 @@ smoke: ## Walk the main job through the service at BASE_URL and check every stat
 pods: ## Check that what is written at BASE_URL shows at OTHER_URL, another process, within a second
 	$(k6) run --quiet --env BASE_URL=$(BASE_URL) --env OTHER_URL=$(OTHER_URL) loadtest/pods.js
 
+.PHONY: curl
+curl: ## Ask the service at BASE_URL as a client with a cache of its own does: entity tags and codings
+	@BASE_URL=$(BASE_URL) .ci/conditional
+
 ##@ Other
 
 .PHONY: build

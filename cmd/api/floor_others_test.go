@@ -19,15 +19,15 @@ import (
 type another struct {
 	name    string
 	url     string
-	process process
+	process procTree
 	turn
 }
 
-// A process is one with all its children, or with pid 0 this one.
-type process struct{ pid int }
+// A procTree is a process with all its children, or with pid 0 this one.
+type procTree struct{ pid int }
 
 // cpu is the time that the processor has given to it.
-func (p process) cpu(b *testing.B) time.Duration {
+func (p procTree) cpu(b *testing.B) time.Duration {
 	b.Helper()
 	if p.pid == 0 {
 		var u syscall.Rusage
@@ -52,7 +52,7 @@ func (p process) cpu(b *testing.B) time.Duration {
 }
 
 // tree lists a process and its descendants.
-func (p process) tree() []int {
+func (p procTree) tree() []int {
 	pids := []int{p.pid}
 	for i := 0; i < len(pids); i++ {
 		children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[i]))
@@ -161,7 +161,7 @@ func launch(b *testing.B, program, behind, config string, args func(config, list
 	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		if response, err := http.Get("http://" + listen + "/"); err == nil {
 			_ = response.Body.Close()
-			return []another{{name: program, url: "http://" + listen, process: process{cmd.Process.Pid}}}
+			return []another{{name: program, url: "http://" + listen, process: procTree{cmd.Process.Pid}}}
 		}
 		if time.Now().After(limit) {
 			b.Fatalf("%s does not answer:\n%s", program, said.String())

@@ -49,7 +49,7 @@ func BenchmarkFloor(b *testing.B) {
 	page := service.get(b, caller{user: 42, locale: "de"}, openPosts)
 	ask := []string{"Authorization: Bearer " + token, "Accept-Language: de"}
 
-	f := floor{b: b, wrk: wrk, bare: echo.New(), self: process{}}
+	f := floor{b: b, wrk: wrk, bare: echo.New(), self: procTree{}}
 	bareURL := f.start()
 	others := append(startNginx(b, bareURL), startVarnish(b, bareURL)...)
 	report := new(bytes.Buffer)
@@ -94,7 +94,7 @@ type floor struct {
 	b    *testing.B
 	wrk  string
 	bare *echo.Echo
-	self process
+	self procTree
 }
 
 // start serves the bare handlers.
@@ -158,7 +158,7 @@ func (f *floor) copy(p *program, headers []string) (path string, size int) {
 type target struct {
 	url     string
 	headers []string
-	whose   process
+	whose   procTree
 }
 
 // turn is what was measured in one, or the medians of several.

@@ -14,27 +14,28 @@ import (
 	"example.com/communityfeed/internal/problem"
 )
 
-// HeaderCache is the response header that tells how a read was answered: HIT,
-// MISS, STALE or BYPASS.
-const HeaderCache = "X-Cache"
-
-// Cached mounts cached routes.
+// Cached mounts cached routes, and answers writes with what those would show.
 type Cached struct {
-	echo  *echo.Echo
-	cache *cache.Cache
+	echo       *echo.Echo
+	cache      *cache.Cache
+	compressor *compressor
+	statuses   *statuses
 }
 
 // New mounts routes on e that are cached in c.
-func New(e *echo.Echo, c *cache.Cache) *Cached { return &Cached{echo: e, cache: c} }
+func New(e *echo.Echo, c *cache.Cache) *Cached {
+	return &Cached{echo: e, cache: c, compressor: newCompressor(), statuses: newStatuses()}
+}
 
 // GET mounts h on path for GET and HEAD, cached as r declares. h answers 200, or
 // returns an error, which goes to the callers and is not stored. It panics when r
 // does not fit path or is declared twice: mistakes in the program, found at start.
 func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 	m := &mounted{
+		Cached:       c,
 		route:        r,
+		tags:         r.tags(),
 		handler:      h,
-		echo:         c.echo,
 		cacheControl: header(r.cacheControl(false)),
 		staleControl: header(r.cacheControl(true)),
 		vary:         header(r.vary()),
@@ -54,10 +55,11 @@ func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 
 // mounted is a route at its place.
 type mounted struct {
+	*Cached
 	route    Route
+	tags     func(cache.Key) []cache.Tag
 	identity []identity.Dimensions // of route.Identity, one by one
 	handler  echo.HandlerFunc
-	echo     *echo.Echo
 	path     string // with its prefix: "/api/posts/:id"
 	source   *cache.Source[*response]
 
@@ -75,7 +77,7 @@ func (m *mounted) serve(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.write(c, r.Value, r.Outcome)
+	return m.write(c, r)
 }
 
 // values appends the value of every dimension of the key, in its order.
@@ -145,40 +147,54 @@ func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
 	if err := m.handler(c); err != nil {
 		return nil, fmt.Errorf("%s: %w", k, err) // for the log, where operators find keys
 	}
-	return rec.response()
-}
-
-// The values of X-Cache, by outcome.
-var outcomes = [...][]string{
-	cache.Miss:   header("MISS"),
-	cache.HitL1:  header("HIT"),
-	cache.HitL2:  header("HIT"),
-	cache.Stale:  header("STALE"),
-	cache.Bypass: header("BYPASS"),
+	var tags []cache.Tag
+	if m.tags != nil {
+		tags = m.tags(k)
+	}
+	return rec.response(Groups(tags), m.compressor)
 }
 
 // write sends a response, or 304 when the client has it already. The header values
 // are shared slices: nothing is built at a hit.
-func (m *mounted) write(c echo.Context, r *response, how cache.Outcome) error {
+//
+// The preconditions come in the order of RFC 9110, 13.2.2. Those with a date are
+// not looked at: no response has a Last-Modified.
+func (m *mounted) write(c echo.Context, r cache.Result[*response]) error {
 	req, w := c.Request(), c.Response()
+	v := r.Value.choose(req.Header["Accept-Encoding"])
+	if sent, ok := req.Header["If-Match"]; ok && !match(sent, v.etag[0]) {
+		return problem.PreconditionFailed("If-Match does not name what would be sent")
+	}
 	h := w.Header()
 	h["Cache-Control"] = m.cacheControl
-	if how == cache.Stale {
+	if r.Outcome == cache.Stale {
 		h["Cache-Control"] = m.staleControl
 	}
-	h["Etag"] = r.etagHeader
+	h["Etag"] = v.etag
 	h["Vary"] = m.vary
-	h[HeaderCache] = outcomes[how]
-	if sent := req.Header["If-None-Match"]; len(sent) > 0 && noneMatch(sent, r.etag) {
+	h[HeaderCache] = outcomes[r.Outcome]
+	h["Cache-Status"] = m.statuses.of(r.Outcome, r.TTL)
+	if groups := r.Value.groups; groups != nil {
+		h["Cache-Groups"] = groups
+	}
+	if sent := req.Header["If-None-Match"]; len(sent) > 0 && noneMatch(sent, v.etag[0]) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	h["Content-Type"] = r.contentType
-	h["Content-Length"] = r.length
+	v.describe(h, r.Value)
 	w.WriteHeader(http.StatusOK)
 	if req.Method == http.MethodHead {
 		return nil
 	}
-	_, err := w.Write(r.body)
+	_, err := w.Write(v.body)
 	return err
+}
+
+// describe says what the bytes of a variant are.
+func (v *variant) describe(h http.Header, r *response) {
+	h["Content-Type"] = r.contentType
+	h["Content-Length"] = v.length
+	if v.encoding != nil {
+		h["Content-Encoding"] = v.encoding
+	}
 }

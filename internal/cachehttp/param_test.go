@@ -64,20 +64,3 @@ func TestCursorOfNobodysMakingIsRefused(t *testing.T) {
 		}
 	}
 }
-
-func TestStoredResponseRoundTrips(t *testing.T) {
-	r := newResponse("application/json", `"e"`, []byte(`{"a":1}`))
-	b, err := codec{}.Encode(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := codec{}.Decode(b)
-	if err != nil || got.etag != r.etag || got.contentType[0] != r.contentType[0] || string(got.body) != string(r.body) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-	for i := range len(b) - len(r.body) {
-		if _, err := (codec{}).Decode(b[:i]); err == nil {
-			t.Errorf("cut to %d bytes: accepted", i)
-		}
-	}
-}

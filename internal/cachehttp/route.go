@@ -9,14 +9,17 @@
 // somebody else.
 //
 // route.go and param.go declare; cached.go is the way of a request; response.go is
-// what is kept, with its validator; conditional.go answers 304.
+// what is kept, with its validator, in the codings of coding.go. What the answer to
+// one client is, is found without touching it: negotiate.go picks the coding,
+// conditional.go tells who has it already, status.go and groups.go say to caches on
+// the way what ours knows. precondition.go and written.go are the other half, for
+// writes: what they may rely on, and what they answer with.
 package cachehttp
 
 import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -130,5 +133,3 @@ func (r Route) checkPath(path string) error {
 // header makes the value that net/http keeps for a header, once instead of at
 // every request. It is shared by all of them and never changed.
 func header(value string) []string { return []string{value} }
-
-func contentLength(body []byte) []string { return header(strconv.Itoa(len(body))) }

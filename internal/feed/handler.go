@@ -101,6 +101,7 @@ func (h *Handler) post(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	cachehttp.Version(c, post.Version)
 	return c.JSON(http.StatusOK, post)
 }
 

@@ -23,7 +23,7 @@ func TestFeedPageReadsAsDocumented(t *testing.T) {
 	ada, bob := s.user("Ada"), s.user("Bob")
 	id := s.community(Public, ada, bob)
 	post := s.post(ada, id, "Bread")
-	if _, err := s.Translate(t.Context(), ada, post, "de", Text{"Brot", "Text"}); err != nil {
+	if _, err := s.Translate(t.Context(), ada, post, "de", Text{"Brot", "Text"}, anyVersion); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Like(t.Context(), bob, post); err != nil {

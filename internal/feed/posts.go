@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/jackc/pgx/v5"
 
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/problem"
@@ -75,6 +77,7 @@ type held struct {
 	community CommunityID
 	author    identity.UserID
 	locale    string
+	version   int64
 	text      Text
 }
 
@@ -83,12 +86,12 @@ type held struct {
 func (s *Store) hold(ctx context.Context, tx *events.Tx, id PostID, who identity.Caller) (held, error) {
 	h := held{id: id}
 	err := tx.QueryRow(ctx, `
-		SELECT p.community_id, p.author_id, p.locale, p.title, p.body
+		SELECT p.community_id, p.author_id, p.locale, p.version, p.title, p.body
 		FROM posts p JOIN communities c ON c.id = p.community_id
 		WHERE p.id = $1 AND p.deleted_at IS NULL AND ($3 OR c.visibility = 'public' OR EXISTS (
 			SELECT FROM members m WHERE m.community_id = c.id AND m.user_id = $2))
 		FOR NO KEY UPDATE OF p`, id, who.User(), who.Admin()).
-		Scan(&h.community, &h.author, &h.locale, &h.text.Title, &h.text.Body)
+		Scan(&h.community, &h.author, &h.locale, &h.version, &h.text.Title, &h.text.Body)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return held{}, postNotFound(id)
 	}
@@ -120,13 +123,36 @@ func (h held) save(ctx context.Context, tx *events.Tx) error {
 	return nil
 }
 
-// UpdatePost edits a post's original text, and returns the post in the original's
-// language. Translations stay as they are until somebody translates anew.
-func (s *Store) UpdatePost(ctx context.Context, who identity.Caller, id PostID, edit TextEdit) (SinglePost, error) {
-	var updated SinglePost
+// Edited is a post in the language in which it has just been edited.
+type Edited struct {
+	SinglePost
+	AsRead bool // who edited it would now read just this: not if another language is theirs
+}
+
+// edited shows a post that the transaction has written.
+func (s *Store) edited(ctx context.Context, tx *events.Tx, id PostID, locale string, who identity.Caller) (e Edited, err error) {
+	if e.SinglePost, err = s.post(ctx, tx, id, locale, who.User(), true); err != nil {
+		return Edited{}, err
+	}
+	read, err := s.post(ctx, tx, id, who.Locale(), who.User(), false)
+	if status, ok := errors.AsType[*problem.Problem](err); ok && status.Status == http.StatusNotFound {
+		return e, nil // administrators edit what they do not read
+	}
+	e.AsRead = read == e.SinglePost
+	return e, err
+}
+
+// UpdatePost edits the original text of a post that fulfils the preconditions, and
+// returns the post in the original's language. Translations stay as they are until
+// somebody translates anew.
+func (s *Store) UpdatePost(ctx context.Context, who identity.Caller, id PostID, edit TextEdit, want cachehttp.Preconditions) (Edited, error) {
+	var updated Edited
 	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
 		h, err := s.holdOwn(ctx, tx, id, who)
 		if err != nil {
+			return err
+		}
+		if err := want.Check(h.version); err != nil {
 			return err
 		}
 		if text := edit.apply(h.text); text != h.text {
@@ -135,16 +161,17 @@ func (s *Store) UpdatePost(ctx context.Context, who identity.Caller, id PostID, 
 				return err
 			}
 		}
-		updated, err = s.post(ctx, tx, id, h.locale, who.User(), true)
+		updated, err = s.edited(ctx, tx, id, h.locale, who)
 		return err
 	})
 	return updated, err
 }
 
-// Translate adds or replaces a post's text in a language other than its own, and
-// returns the post in that language.
-func (s *Store) Translate(ctx context.Context, who identity.Caller, id PostID, locale string, t Text) (SinglePost, error) {
-	var translated SinglePost
+// Translate adds or replaces the text in a language other than its own of a post
+// that fulfils the preconditions, and returns the post in that language. The version
+// is the post's: it counts translations, too.
+func (s *Store) Translate(ctx context.Context, who identity.Caller, id PostID, locale string, t Text, want cachehttp.Preconditions) (Edited, error) {
+	var translated Edited
 	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
 		h, err := s.holdOwn(ctx, tx, id, who)
 		if err != nil {
@@ -152,6 +179,9 @@ func (s *Store) Translate(ctx context.Context, who identity.Caller, id PostID, l
 		}
 		if locale == h.locale {
 			return problem.Conflict(fmt.Sprintf("the post is written in %q: edit the post itself", locale))
+		}
+		if err := want.Check(h.version); err != nil {
+			return err
 		}
 		done, err := tx.Exec(ctx, `
 			INSERT INTO post_translations AS t (post_id, locale, title, body) VALUES ($1, $2, $3, $4)
@@ -166,17 +196,21 @@ func (s *Store) Translate(ctx context.Context, who identity.Caller, id PostID, l
 				return err
 			}
 		}
-		translated, err = s.post(ctx, tx, id, locale, who.User(), true)
+		translated, err = s.edited(ctx, tx, id, locale, who)
 		return err
 	})
 	return translated, err
 }
 
-// DeletePost withdraws a post. Its row stays, out of every reader's sight.
-func (s *Store) DeletePost(ctx context.Context, who identity.Caller, id PostID) error {
+// DeletePost withdraws a post that fulfils the preconditions. Its row stays, out of
+// every reader's sight.
+func (s *Store) DeletePost(ctx context.Context, who identity.Caller, id PostID, want cachehttp.Preconditions) error {
 	return s.outbox.Write(ctx, func(tx *events.Tx) error {
 		h, err := s.holdOwn(ctx, tx, id, who)
 		if err != nil {
+			return err
+		}
+		if err := want.Check(h.version); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `

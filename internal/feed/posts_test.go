@@ -36,11 +36,11 @@ func TestOnlyAuthorAndAdminChangeAPost(t *testing.T) {
 		t.Run(string(c.visibility)+" "+c.name, func(t *testing.T) {
 			id := w.community(c.visibility, owner, author, member)
 			post := w.post(author, id, "Title")
-			_, err := w.UpdatePost(t.Context(), c.who, post, TextEdit{Title: ptr("Edited")})
+			_, err := w.UpdatePost(t.Context(), c.who, post, TextEdit{Title: ptr("Edited")}, anyVersion)
 			wantStatus(t, "update", err, c.want)
-			_, err = w.Translate(t.Context(), c.who, post, "de", Text{Title: "Titel", Body: "Text"})
+			_, err = w.Translate(t.Context(), c.who, post, "de", Text{Title: "Titel", Body: "Text"}, anyVersion)
 			wantStatus(t, "translate", err, c.want)
-			wantStatus(t, "delete", w.DeletePost(t.Context(), c.who, post), c.want)
+			wantStatus(t, "delete", w.DeletePost(t.Context(), c.who, post, anyVersion), c.want)
 		})
 	}
 }
@@ -74,7 +74,7 @@ func TestPostIsReadInTheReadersLanguageElseTheOriginal(t *testing.T) {
 	ada := w.user("Ada")
 	id := w.community(Public, ada)
 	post := w.post(ada, id, "Bread")
-	if _, err := w.Translate(t.Context(), ada, post, "de", Text{Title: "Brot", Body: "Text"}); err != nil {
+	if _, err := w.Translate(t.Context(), ada, post, "de", Text{Title: "Brot", Body: "Text"}, anyVersion); err != nil {
 		t.Fatal(err)
 	}
 	for locale, want := range map[string][2]string{"en": {"en", "Bread"}, "de": {"de", "Brot"}, "ja": {"en", "Bread"}} {
@@ -92,7 +92,7 @@ func TestPostIsReadInTheReadersLanguageElseTheOriginal(t *testing.T) {
 			}
 		}
 	}
-	_, err := w.Translate(t.Context(), ada, post, "en", Text{Title: "Bread", Body: "Body"})
+	_, err := w.Translate(t.Context(), ada, post, "en", Text{Title: "Bread", Body: "Body"}, anyVersion)
 	wantStatus(t, "translating into the original's language", err, http.StatusConflict)
 }
 
@@ -103,17 +103,17 @@ func TestEditsCountVersionsAndRepeatsDoNot(t *testing.T) {
 	post := w.post(ada, id, "Bread")
 	w.heard()
 
-	edit := func(e TextEdit) func() (SinglePost, error) {
-		return func() (SinglePost, error) { return w.UpdatePost(t.Context(), ada, post, e) }
+	edit := func(e TextEdit) func() (Edited, error) {
+		return func() (Edited, error) { return w.UpdatePost(t.Context(), ada, post, e, anyVersion) }
 	}
-	translate := func(title string) func() (SinglePost, error) {
-		return func() (SinglePost, error) {
-			return w.Translate(t.Context(), ada, post, "de", Text{Title: title, Body: "Text"})
+	translate := func(title string) func() (Edited, error) {
+		return func() (Edited, error) {
+			return w.Translate(t.Context(), ada, post, "de", Text{Title: title, Body: "Text"}, anyVersion)
 		}
 	}
 	for _, step := range []struct {
 		name    string
-		do      func() (SinglePost, error)
+		do      func() (Edited, error)
 		title   string
 		version int64
 		changed bool
@@ -149,7 +149,7 @@ func TestDeletedPostIsGoneForEverybodyAndItsRowStays(t *testing.T) {
 	id := w.community(Public, ada)
 	post := w.post(ada, id, "Bread")
 	w.heard()
-	if err := w.DeletePost(t.Context(), ada, post); err != nil {
+	if err := w.DeletePost(t.Context(), ada, post, anyVersion); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]any{PostDeleted{Community: id, Post: post}}, w.heard()); diff != "" {
@@ -162,9 +162,9 @@ func TestDeletedPostIsGoneForEverybodyAndItsRowStays(t *testing.T) {
 	}
 	_, err := w.Post(t.Context(), post, "en", ada.User())
 	wantStatus(t, "read", err, http.StatusNotFound)
-	_, err = w.UpdatePost(t.Context(), admin, post, TextEdit{Title: ptr("Back")})
+	_, err = w.UpdatePost(t.Context(), admin, post, TextEdit{Title: ptr("Back")}, anyVersion)
 	wantStatus(t, "update", err, http.StatusNotFound)
-	wantStatus(t, "delete again", w.DeletePost(t.Context(), ada, post), http.StatusNotFound)
+	wantStatus(t, "delete again", w.DeletePost(t.Context(), ada, post, anyVersion), http.StatusNotFound)
 	wantStatus(t, "like", w.Like(t.Context(), ada, post), http.StatusNotFound)
 	if n := w.count(`SELECT count(*) FROM posts WHERE id = $1`, post); n != 1 {
 		t.Errorf("the post has %d rows, want 1", n)
@@ -207,7 +207,7 @@ func TestLongestTextsAreStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Translate(t.Context(), ada, p.ID, "de", text); err != nil {
+	if _, err := w.Translate(t.Context(), ada, p.ID, "de", text, anyVersion); err != nil {
 		t.Fatal(err)
 	}
 }

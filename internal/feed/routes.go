@@ -23,17 +23,17 @@ func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	cached.GET(g, "/communities/:id/posts", feedPage(page), h.page)
 	cached.GET(g, "/posts/:id", postPage, h.post)
 
-	g.POST("/communities", h.createCommunity)
-	g.POST("/communities/:id/posts", h.createPost)
+	g.POST("/communities", cached.Created(h.createCommunity))
+	g.POST("/communities/:id/posts", cached.Created(h.createPost))
 
 	g.PUT("/communities/:id/members/me", h.join)
 	g.DELETE("/communities/:id/members/me", h.leave)
 	g.PUT("/communities/:id/members/:userID", h.addMember)
 	g.DELETE("/communities/:id/members/:userID", h.removeMember)
 
-	g.PATCH("/posts/:id", h.updatePost)
+	g.PATCH("/posts/:id", cached.Written(h.updatePost))
 	g.DELETE("/posts/:id", h.deletePost)
-	g.PUT("/posts/:id/translations/:locale", h.translate)
+	g.PUT("/posts/:id/translations/:locale", cached.Written(h.translate))
 	g.PUT("/posts/:id/like", h.like)
 	g.DELETE("/posts/:id/like", h.unlike)
 

@@ -10,12 +10,16 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/postgres"
 	"example.com/communityfeed/internal/problem"
 	"example.com/communityfeed/internal/testenv"
 )
+
+// anyVersion is what a write without preconditions wants.
+var anyVersion cachehttp.Preconditions
 
 func TestMain(m *testing.M) { testenv.Main(m) }
 

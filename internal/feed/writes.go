@@ -15,83 +15,84 @@ import (
 // Writes pass the cache by: they see the request as it came. Each answers when
 // its events have been delivered, so that whoever wrote reads what they wrote.
 
-func (h *Handler) createCommunity(c echo.Context) error {
+func (h *Handler) createCommunity(c echo.Context) (cachehttp.Row, error) {
 	who, err := signedIn(c)
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	in := newCommunity{Visibility: Public}
 	if err := bind(c, &in); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	created, err := h.store.CreateCommunity(c.Request().Context(), who, in.Name, in.Visibility)
-	if err != nil {
-		return err
-	}
-	return answerCreated(c, "/api/communities/"+created.ID.String(), created)
+	return cachehttp.Row{Body: created, Path: "/api/communities/" + created.ID.String()}, err
 }
 
-func (h *Handler) createPost(c echo.Context) error {
+func (h *Handler) createPost(c echo.Context) (cachehttp.Row, error) {
 	who, id, err := callerAnd[CommunityID](c, "id")
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	in := newPost{Locale: who.Locale()}
 	if err := bind(c, &in); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	created, err := h.store.CreatePost(c.Request().Context(), who, id, in.Locale, in.Text)
-	if err != nil {
-		return err
-	}
-	return answerCreated(c, "/api/posts/"+created.ID.String(), created)
+	return postRow(Edited{created, true}), err // new, it reads the same in every language
 }
 
-func (h *Handler) updatePost(c echo.Context) error {
+func (h *Handler) updatePost(c echo.Context) (cachehttp.Row, error) {
 	who, id, err := callerAnd[PostID](c, "id")
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	var in TextEdit
 	if err := bind(c, &in); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
-	updated, err := h.store.UpdatePost(c.Request().Context(), who, id, in)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, updated)
+	edited, err := h.store.UpdatePost(c.Request().Context(), who, id, in, cachehttp.PreconditionsOf(c))
+	return postRow(edited), err
 }
 
-func (h *Handler) translate(c echo.Context) error {
+func (h *Handler) translate(c echo.Context) (cachehttp.Row, error) {
 	who, id, err := callerAnd[PostID](c, "id")
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	var wrong problem.Fields
 	locale := c.Param("locale")
 	wrong.Check(identity.Supported(locale), "locale", localeMessage())
 	if err := wrong.Err(); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	var in Text
 	if err := bind(c, &in); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
-	translated, err := h.store.Translate(c.Request().Context(), who, id, locale, in)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, translated)
+	edited, err := h.store.Translate(c.Request().Context(), who, id, locale, in, cachehttp.PreconditionsOf(c))
+	return postRow(edited), err
 }
 
-func (h *Handler) deletePost(c echo.Context) error { return change(c, "id", h.store.DeletePost) }
-func (h *Handler) like(c echo.Context) error       { return change(c, "id", h.store.Like) }
-func (h *Handler) unlike(c echo.Context) error     { return change(c, "id", h.store.Unlike) }
-func (h *Handler) join(c echo.Context) error       { return change(c, "id", h.store.Join) }
-func (h *Handler) leave(c echo.Context) error      { return change(c, "id", h.store.Leave) }
-func (h *Handler) block(c echo.Context) error      { return change(c, "userID", h.store.Block) }
-func (h *Handler) unblock(c echo.Context) error    { return change(c, "userID", h.store.Unblock) }
+func postRow(e Edited) cachehttp.Row {
+	row := cachehttp.Row{Body: e.SinglePost, Version: e.Version}
+	if e.AsRead {
+		row.Path = "/api/posts/" + e.ID.String()
+	}
+	return row
+}
+
+func (h *Handler) deletePost(c echo.Context) error {
+	return change(c, "id", func(ctx context.Context, who identity.Caller, id PostID) error {
+		return h.store.DeletePost(ctx, who, id, cachehttp.PreconditionsOf(c))
+	})
+}
+
+func (h *Handler) like(c echo.Context) error    { return change(c, "id", h.store.Like) }
+func (h *Handler) unlike(c echo.Context) error  { return change(c, "id", h.store.Unlike) }
+func (h *Handler) join(c echo.Context) error    { return change(c, "id", h.store.Join) }
+func (h *Handler) leave(c echo.Context) error   { return change(c, "id", h.store.Leave) }
+func (h *Handler) block(c echo.Context) error   { return change(c, "userID", h.store.Block) }
+func (h *Handler) unblock(c echo.Context) error { return change(c, "userID", h.store.Unblock) }
 
 func (h *Handler) addMember(c echo.Context) error    { return changeMember(c, h.store.AddMember) }
 func (h *Handler) removeMember(c echo.Context) error { return changeMember(c, h.store.RemoveMember) }
@@ -153,9 +154,4 @@ func bind(c echo.Context, in interface{ validate() error }) error {
 		return err
 	}
 	return in.validate()
-}
-
-func answerCreated(c echo.Context, location string, body any) error {
-	c.Response().Header().Set(echo.HeaderLocation, location)
-	return c.JSON(http.StatusCreated, body)
 }

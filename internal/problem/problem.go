@@ -66,6 +66,10 @@ func Forbidden(detail string) error { return New(http.StatusForbidden, detail) }
 // Conflict says that the state of things does not allow it.
 func Conflict(detail string) error { return New(http.StatusConflict, detail) }
 
+// PreconditionFailed says that what the request wants to be true before it is done
+// is not: RFC 9110, 15.5.13.
+func PreconditionFailed(detail string) error { return New(http.StatusPreconditionFailed, detail) }
+
 // BadRequest says that the request makes no sense. What is wrong with single
 // fields is better said with Fields.
 func BadRequest(detail string) error { return New(http.StatusBadRequest, detail) }

@@ -55,6 +55,7 @@ func (h *Handler) product(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	cachehttp.Version(c, product.Version)
 	return c.JSON(http.StatusOK, product)
 }
 

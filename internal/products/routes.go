@@ -16,8 +16,8 @@ func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	cached.GET(g, "/products", productList, h.list)
 	cached.GET(g, "/products/:id", productPage, h.product)
 
-	g.POST("/products", h.create)
-	g.PUT("/products/:id", h.update)
+	g.POST("/products", cached.Created(h.create))
+	g.PUT("/products/:id", cached.Written(h.update))
 	g.DELETE("/products/:id", h.delete)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/problem"
 )
@@ -98,18 +99,23 @@ func (s *Store) Create(ctx context.Context, f Fields) (Product, error) {
 	return created, err
 }
 
-// hold locks a product's row until the transaction ends.
-func hold(ctx context.Context, tx *events.Tx, id ID) (Product, error) {
+// hold locks a product's row until the transaction ends, and compares it with the
+// preconditions: nobody can change it after that.
+func hold(ctx context.Context, tx *events.Tx, id ID, want cachehttp.Preconditions) (Product, error) {
 	rows, err := tx.Query(ctx, `SELECT `+columns+` FROM products WHERE id = $1 FOR UPDATE`, id)
-	return one(rows, err, id)
+	p, err := one(rows, err, id)
+	if err != nil {
+		return Product{}, err
+	}
+	return p, want.Check(p.Version)
 }
 
-// Update replaces what is said of a product. Saying the same again changes nothing,
-// not even its version.
-func (s *Store) Update(ctx context.Context, id ID, f Fields) (Product, error) {
+// Update replaces what is said of a product that fulfils the preconditions. Saying
+// the same again changes nothing, not even its version.
+func (s *Store) Update(ctx context.Context, id ID, f Fields, want cachehttp.Preconditions) (Product, error) {
 	var after Product
 	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
-		before, err := hold(ctx, tx, id)
+		before, err := hold(ctx, tx, id, want)
 		if err != nil {
 			return err
 		}
@@ -132,10 +138,10 @@ func (s *Store) Update(ctx context.Context, id ID, f Fields) (Product, error) {
 	return after, err
 }
 
-// Delete takes a product out of the catalogue.
-func (s *Store) Delete(ctx context.Context, id ID) error {
+// Delete takes a product that fulfils the preconditions out of the catalogue.
+func (s *Store) Delete(ctx context.Context, id ID, want cachehttp.Preconditions) error {
 	return s.outbox.Write(ctx, func(tx *events.Tx) error {
-		last, err := hold(ctx, tx, id)
+		last, err := hold(ctx, tx, id, want)
 		if err != nil {
 			return err
 		}

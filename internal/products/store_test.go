@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"example.com/communityfeed/internal/cachehttp"
 )
 
 func TestListsPageOverACategoryOrAll(t *testing.T) {
@@ -51,7 +53,7 @@ func TestUpdatesCountVersionsAndRepeatsDoNot(t *testing.T) {
 	after := before
 	after.Category, after.Version = "toys", 2
 	for i, want := range [][]any{{ProductUpdated{Before: before, After: after}}, nil} {
-		got, err := s.Update(t.Context(), before.ID, after.Fields)
+		got, err := s.Update(t.Context(), before.ID, after.Fields, cachehttp.Preconditions{})
 		if err != nil || got != after {
 			t.Errorf("time %d: %+v, %v; want %+v", i+1, got, err, after)
 		}
@@ -71,7 +73,7 @@ func TestConcurrentUpdatesEachCount(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range writers {
 		all.Go(func() {
-			if _, err := s.Update(t.Context(), p.ID, book(fmt.Sprintf("Atlas %d", n))); err != nil {
+			if _, err := s.Update(t.Context(), p.ID, book(fmt.Sprintf("Atlas %d", n)), cachehttp.Preconditions{}); err != nil {
 				t.Error(err)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/problem"
 )
@@ -12,39 +13,35 @@ import (
 // Writes pass the cache by: they see the request as it came. Each answers when
 // its events have been delivered, so that whoever wrote reads what they wrote.
 
-func (h *Handler) create(c echo.Context) error {
+func (h *Handler) create(c echo.Context) (cachehttp.Row, error) {
 	if err := onlyAdmins(c); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	in, err := bind(c)
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
-	created, err := h.store.Create(c.Request().Context(), in)
-	if err != nil {
-		return err
-	}
-	c.Response().Header().Set(echo.HeaderLocation, "/api/products/"+created.ID.String())
-	return c.JSON(http.StatusCreated, created)
+	return row(h.store.Create(c.Request().Context(), in))
 }
 
-func (h *Handler) update(c echo.Context) error {
+func (h *Handler) update(c echo.Context) (cachehttp.Row, error) {
 	if err := onlyAdmins(c); err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	id, err := pathID(c)
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
 	in, err := bind(c)
 	if err != nil {
-		return err
+		return cachehttp.Row{}, err
 	}
-	updated, err := h.store.Update(c.Request().Context(), id, in)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, updated)
+	return row(h.store.Update(c.Request().Context(), id, in, cachehttp.PreconditionsOf(c)))
+}
+
+// row is what everybody reads of a product from now on.
+func row(p Product, err error) (cachehttp.Row, error) {
+	return cachehttp.Row{Body: p, Version: p.Version, Path: "/api/products/" + p.ID.String()}, err
 }
 
 func (h *Handler) delete(c echo.Context) error {
@@ -55,7 +52,7 @@ func (h *Handler) delete(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := h.store.Delete(c.Request().Context(), id); err != nil {
+	if err := h.store.Delete(c.Request().Context(), id, cachehttp.PreconditionsOf(c)); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)

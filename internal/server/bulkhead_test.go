@@ -52,8 +52,12 @@ func TestWhenNoConnectionIsFreeReadersGetAStaleCopyOrAreToldToRetry(t *testing.T
 	if got := postgres.Refused(h.read); got != 1 {
 		t.Errorf("%d queries were refused, want that of the cold page", got)
 	}
-	if _, body := want("an expired copy", "GET", page, "", 200, "STALE"); !strings.Contains(body, "Apples") {
+	header, body := want("an expired copy", "GET", page, "", 200, "STALE")
+	if !strings.Contains(body, "Apples") {
 		t.Errorf("the expired copy: %s", body)
+	}
+	if got := header.Get("Cache-Status"); got != "communityfeed; hit; detail=stale" {
+		t.Errorf("the expired copy's Cache-Status: %s", got)
 	}
 	if got := postgres.Refused(h.read); got != 2 {
 		t.Errorf("%d queries were refused, want that of the expired page too", got)

@@ -41,6 +41,7 @@ func invalidation(move func(context.Context, cache.Move) error, tables ...cache.
 	return func(ctx context.Context, event any) error {
 		for _, table := range tables {
 			if m, ok := table.Move(event); ok {
+				note(ctx, m)
 				return move(ctx, m)
 			}
 		}

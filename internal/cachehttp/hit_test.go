@@ -1,0 +1,135 @@
+package cachehttp
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/labstack/echo/v4"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/identity"
+)
+
+// decoded undoes a content coding.
+func decoded(t *testing.T, coding string, body []byte) []byte {
+	t.Helper()
+	var r io.Reader = bytes.NewReader(body)
+	var err error
+	switch coding {
+	case "gzip":
+		r, err = gzip.NewReader(r)
+	case "zstd":
+		var d *zstd.Decoder
+		d, err = zstd.NewReader(r)
+		t.Cleanup(d.Close)
+		r = d
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+// Each variant says what it is, and comes to the same.
+func TestVariantsAreTheSameInOtherBytes(t *testing.T) {
+	for name, c := range map[string]struct {
+		body   []byte
+		coded  bool
+		reason string
+	}{
+		"a page":            {feedLike(8 << 10), true, ""},
+		"just over 1 KiB":   {feedLike(1200), true, ""},
+		"1 KiB":             {feedLike(2000)[:1024], false, "there is little to win"},
+		"already as coded ": {noise(4 << 10), false, "it would not be smaller"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, things, cache.Options{}, func(ec echo.Context) error { return ec.Blob(http.StatusOK, "application/octet-stream", c.body) })
+			tags := map[string]bool{}
+			for _, coding := range []string{"", "gzip", "zstd"} {
+				rec := s.get(http.MethodGet, "/api/things/1", ada, "Accept-Encoding: "+coding)
+				got := rec.Header().Get("Content-Encoding")
+				if want := c.coded && coding != ""; (got == coding) != (want || coding == "") {
+					t.Fatalf("%q is sent as %q (%s)", coding, got, c.reason)
+				}
+				if !bytes.Equal(decoded(t, got, rec.Body.Bytes()), c.body) {
+					t.Errorf("%q decodes to something else", got)
+				}
+				if got != "" && rec.Body.Len() >= len(c.body) {
+					t.Errorf("%q takes %d bytes instead of %d", got, rec.Body.Len(), len(c.body))
+				}
+				if tag := rec.Header().Get("Etag"); got != "" && (tags[tag] || !strings.HasSuffix(tag, "-"+got+`"`)) {
+					t.Errorf("%q has the tag %s", got, tag)
+				} else {
+					tags[tag] = true
+				}
+			}
+		})
+	}
+}
+
+// noise is what no coding makes smaller.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	x := uint64(88172645463325252)
+	for i := range b {
+		x ^= x << 13
+		x ^= x >> 7
+		x ^= x << 17
+		b[i] = byte(x)
+	}
+	return b
+}
+
+// clients are the Accept-Encoding headers of those who come by often, of one who
+// does not, and of one who sends it in two lines.
+var clients = [][]string{
+	nil, {""}, {"gzip"}, {"gzip, deflate, br"}, {"gzip, deflate, br, zstd"},
+	{"identity;q=0.5, *;q=0.1, zstd;q=0.25"}, {"br;q=1.0", "gzip;q=0.8"},
+}
+
+// A hit looks nothing up, makes nothing and compresses nothing, whoever asks.
+func TestAHitAllocatesAndCompressesNothing(t *testing.T) {
+	e, c := echo.New(), cache.New(nil, cache.Options{})
+	defer c.Close()
+	cached := New(e, c)
+	cached.GET(e.Group("/api"), "/things/:id", things, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, feedLike(8<<10)) })
+	w := &discarding{header: http.Header{}}
+	for _, accepts := range clients {
+		for _, conditional := range []string{"", "*", `"x", W/"y"`} {
+			r := httptest.NewRequest(http.MethodGet, "/api/things/12", nil)
+			r = r.WithContext(identity.With(r.Context(), ada))
+			r.Header["Accept-Encoding"] = accepts
+			if conditional != "" {
+				r.Header.Set("If-None-Match", conditional)
+			}
+			ctx := e.NewContext(r, w)
+			e.Router().Find(r.Method, r.URL.Path, ctx)
+			serve := ctx.Handler()
+			hit := func() {
+				clear(w.header)
+				ctx.Response().Committed = false
+				if err := serve(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			hit() // the first of all is a miss
+			cached.compressor = nil
+			if n := testing.AllocsPerRun(100, hit); n >= 1 {
+				t.Errorf("Accept-Encoding %q, If-None-Match %q: %v allocations", accepts, conditional, n)
+			}
+			if got := w.header.Get(HeaderCache); got != "HIT" {
+				t.Errorf("%s", got)
+			}
+		}
+	}
+}
