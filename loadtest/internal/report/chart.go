@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/go-analyze/charts"
 )
@@ -63,12 +64,24 @@ func (panel Panel) bars() charts.BarChartOption {
 	o.Title.Text = panel.Title
 	o.Title.FontStyle.FontSize = 11
 	o.CategoryAxis.Labels = panel.Labels
+	o.CategoryAxis.LabelCount = len(panel.Labels) // all of them
+	o.CategoryAxis.BoundaryGap = charts.Ptr(true)
+	o.CategoryAxis.LabelFontStyle.FontSize = 9
 	o.ValueAxis[0].Min = charts.Ptr(0.0)
 	o.ValueAxis[0].LabelCount = 5
-	o.ValueFormatter = Number
+	o.ValueAxis[0].LabelFontStyle.FontSize = 9
+	o.ValueFormatter = onAxis
 	o.BarSize = 0.55
 	o.SeriesList[0].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: Number}
 	return o
+}
+
+// onAxis prints a value of the axis, which is round.
+func onAxis(v float64) string {
+	if v >= 1000 {
+		return thousands(v)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 // Write draws the chart into a file, and makes the folders on the way to it.

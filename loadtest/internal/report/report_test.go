@@ -25,7 +25,7 @@ func TestATableIsMarkdown(t *testing.T) {
 
 func TestNumbersShowWhatCounts(t *testing.T) {
 	for v, want := range map[float64]string{
-		0: "0", 1234567: "1,234,567", 12345: "12,345", 999: "999", 45.21: "45.2", 1.9951: "2.00", 0.031249: "0.0312",
+		0: "0", 1234567: "1,234,567", 12345: "12,345", 999: "999", 45.21: "45.2", 7: "7", 1.9951: "2.00", 0.031249: "0.0312", 0.27: "0.270",
 	} {
 		if got := report.Number(v); got != want {
 			t.Errorf("%v is printed %q, want %q", v, got, want)

@@ -8,7 +8,9 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -31,22 +33,16 @@ func (t Table) String() string {
 	return b.String()
 }
 
-// Number prints three digits that count, with commas between thousands: 12,300,
-// 45.2, 0.0312.
+// Number prints a number that is not negative with the three digits that count, a
+// whole one as it is, and with commas between thousands: 12,345, 45.2, 7, 0.0312.
 func Number(v float64) string {
 	switch {
-	case v == 0:
-		return "0"
+	case v == math.Trunc(v) && v < 1000:
+		return fmt.Sprintf("%.0f", v)
 	case v >= 1000:
 		return thousands(v)
-	case v >= 100:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	case v >= 1:
-		return fmt.Sprintf("%.2f", v)
 	}
-	return fmt.Sprintf("%.3g", v)
+	return strconv.FormatFloat(v, 'f', max(0, 2-int(math.Floor(math.Log10(v)))), 64)
 }
 
 func thousands(v float64) string {
