@@ -102,6 +102,18 @@ growth: ## Move a tag over 1, 1,000 and 100,000 entries, beside SCAN and UNLINK 
 bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the raw pipeline (for benchstat)
 	@go test ./internal/cache -run '^$$' -bench . -cpu 1,2 -count $(BENCHES) -timeout 60m
 
+.PHONY: compare
+compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (5 min)
+	@go run ./loadtest/compare --figure docs/figures/compare.svg $(ARGS)
+
+.PHONY: storm
+storm: build ## Let 10,000 users hold one page, empty it with a post, and let them all read again
+	@go run ./loadtest/storm $(ARGS)
+
+.PHONY: costs
+costs: ## Show what hits, misses, moves and memory cost from 1,000 to 100,000 entries, and draw it (a minute)
+	@go run ./loadtest/costs --figure docs/figures/costs.svg $(ARGS)
+
 .PHONY: smoke
 smoke: ## Walk the main job through the service at BASE_URL and check every status and header
 	$(k6) run --quiet --env BASE_URL=$(BASE_URL) loadtest/smoke.js
