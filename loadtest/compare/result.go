@@ -35,7 +35,7 @@ type result struct {
 	queries  float64       // of the read pool
 	commands float64       // in Redis
 	bytes    float64       // that the service sent
-	hits     float64       // of reads: answered without a load, or with one that another waited for
+	hits     float64       // reads that were answered with a copy
 	same     int           // 304
 }
 

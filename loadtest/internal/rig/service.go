@@ -69,7 +69,7 @@ func (r *Rig) Serve(ctx context.Context, args ...string) (*Service, error) {
 func (s *Service) Close() error {
 	select {
 	case <-s.ended:
-		return fmt.Errorf("the service has ended by itself: %w", s.err)
+		return errors.Join(errors.New("the service has ended by itself"), s.err)
 	default:
 	}
 	s.cancel()
