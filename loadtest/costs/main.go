@@ -46,12 +46,16 @@ func (c *command) run(ctx context.Context) error {
 	for _, s := range sizes {
 		fmt.Fprintf(os.Stderr, "%s entries of %s bytes …\n", report.Number(float64(s.entries)), report.Number(float64(s.body)))
 		measured := cost{size: s}
-		for _, measure := range []func(context.Context) error{measured.inProcess, measured.inLRU, measured.inRedis} {
+		for _, measure := range []func(context.Context) error{measured.inProcess, measured.inLRU} {
 			if err := measure(ctx); err != nil {
 				return err
 			}
 		}
 		all = append(all, measured)
+	}
+	fmt.Fprintln(os.Stderr, "the same in Redis …")
+	if err := all.inRedis(ctx); err != nil {
+		return err
 	}
 	fmt.Println(all.table())
 	if c.Figure == "" {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -12,11 +11,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/errgroup"
 
 	"example.com/communityfeed/internal/cache"
-	"example.com/communityfeed/internal/embedded"
 	"example.com/communityfeed/loadtest/internal/report"
 )
 
@@ -146,96 +142,4 @@ func heap() float64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
-}
-
-// inRedis measures what goes past L1, on a server of its own.
-func (c *cost) inRedis(ctx context.Context) (err error) {
-	server, err := embedded.StartRedis(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	// A machine that is busy must not make a miss of a hit.
-	tier, err := cache.NewRedis(server.URL, cache.RedisOptions{Budget: 5 * time.Second})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, tier.Close()) }()
-	l2 := cache.New(tier, cache.Options{L1Entries: -1})
-	defer l2.Close()
-	s := pages(l2, c.body)
-
-	if err := c.fill(ctx, s, server.URL); err != nil {
-		return err
-	}
-	const times = 2000
-	users := drawn(c.entries, min(times, c.entries))
-	c.hitL2, err = median(users, func(user string) error { return fetch(ctx, s, user, cache.HitL2) })
-	if err != nil {
-		return err
-	}
-	c.miss, err = median(users, func(user string) error { return fetch(ctx, s, "nobody "+user, cache.Miss) })
-	if err != nil {
-		return err
-	}
-	c.move, err = median(users, func(string) error { return l2.Move(ctx, cache.Changed(hot)) })
-	if err != nil {
-		return err
-	}
-	return fetch(ctx, s, users[0], cache.Miss) // the move has reached what lies under the tag
-}
-
-// fill reads every page once, and takes what Redis then has more of.
-func (c *cost) fill(ctx context.Context, s *cache.Source[*page], url string) error {
-	// The first one brings what there is once: connections, and the tag.
-	if err := fetch(ctx, s, "0", cache.Miss); err != nil {
-		return err
-	}
-	before, err := usedMemory(ctx, url)
-	if err != nil {
-		return err
-	}
-	all, within := errgroup.WithContext(ctx)
-	all.SetLimit(16)
-	for user := 1; user < c.entries; user++ {
-		all.Go(func() error { return fetch(within, s, strconv.Itoa(user), cache.Miss) })
-	}
-	if err := all.Wait(); err != nil {
-		return err
-	}
-	after, err := usedMemory(ctx, url)
-	c.redis = float64(after-before) / float64(c.entries-1)
-	return err
-}
-
-// usedMemory is how many bytes Redis has allocated.
-func usedMemory(ctx context.Context, url string) (int64, error) {
-	options, err := redis.ParseURL(url)
-	if err != nil {
-		return 0, err
-	}
-	client := redis.NewClient(options)
-	defer client.Close()
-	info, err := client.InfoMap(ctx, "memory").Result()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseInt(info["Memory"]["used_memory"], 10, 64)
-	if err != nil {
-		return 0, errors.New("this Redis does not tell its memory; put a redis-server on PATH")
-	}
-	return n, nil
-}
-
-// median is that of the time of do, in seconds, over the users.
-func median(users []string, do func(user string) error) (float64, error) {
-	took := make([]float64, len(users))
-	for i, user := range users {
-		began := time.Now()
-		if err := do(user); err != nil {
-			return 0, err
-		}
-		took[i] = time.Since(began).Seconds()
-	}
-	return report.Median(took), nil
 }
