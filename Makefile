@@ -103,7 +103,7 @@ bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the r
 	@go test ./internal/cache -run '^$$' -bench . -cpu 1,2 -count $(BENCHES) -timeout 60m
 
 .PHONY: compare
-compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (5 min)
+compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes)
 	@go run ./loadtest/compare --figure docs/figures/compare.svg $(ARGS)
 
 .PHONY: storm

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/communityfeed/internal/cache"
 )
 
 func some() costs {
@@ -43,6 +45,19 @@ func TestHitsAreMeasuredOnHits(t *testing.T) {
 	}
 	if c.hitL1 <= 0 || c.rawLRU <= 0 || c.heap < 100 || c.accounted < 100 {
 		t.Errorf("measured: %+v", c)
+	}
+}
+
+// What is timed as a hit and is none ends the run.
+func TestAMissIsNotTakenForAHit(t *testing.T) {
+	c := cache.New(nil, cache.Options{})
+	defer c.Close()
+	s := pages(c, 100)
+	if err := fetch(t.Context(), s, "42", cache.HitL1); err == nil {
+		t.Error("the first read passes for a hit")
+	}
+	if err := fetch(t.Context(), s, "42", cache.HitL1); err != nil {
+		t.Error(err)
 	}
 }
 

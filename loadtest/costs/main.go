@@ -61,7 +61,11 @@ func (c *command) run(ctx context.Context) error {
 	if c.Figure == "" {
 		return nil
 	}
-	return all.chart(report.Machine()+", "+redis, "make costs").Write(c.Figure)
+	command := "make costs"
+	if c.Million {
+		command += " ARGS=--million"
+	}
+	return all.chart(report.Machine()+", "+redis, command).Write(c.Figure)
 }
 
 // A size is how much there is.
