@@ -63,8 +63,6 @@ type answers struct {
 	took        time.Duration
 }
 
-func (a *answers) requests() int { return len(a.reads) + a.writes }
-
 // run goes on with the sequence for a while.
 func (l *load) run(ctx context.Context, connections int, d time.Duration) answers {
 	var (
