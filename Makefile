@@ -111,7 +111,7 @@ storm: build ## Let 10,000 users hold one page, empty it with a post, and let th
 	@go run ./loadtest/storm $(ARGS)
 
 .PHONY: costs
-costs: ## Show what hits, misses, moves and memory cost from 1,000 to 100,000 entries, and draw it (a minute)
+costs: ## Show what hits, misses, moves and memory cost from 1,000 to 100,000 entries, and draw it
 	@go run ./loadtest/costs --figure docs/figures/costs.svg $(ARGS)
 
 .PHONY: smoke

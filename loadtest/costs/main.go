@@ -22,7 +22,7 @@ import (
 )
 
 type command struct {
-	Million bool   `help:"A million entries of 1 KB as well: some 4 GB of memory, and minutes."`
+	Million bool   `help:"A million entries of 1 KB as well: some 5 GB of memory, and three minutes."`
 	Figure  string `placeholder:"FILE" help:"Draw a chart into this file, as SVG."`
 }
 
