@@ -107,6 +107,17 @@ bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the r
 .PHONY: floor
 floor: ## Measure what a hit costs beside a bare handler that writes the same bytes, nginx and Varnish (some minutes)
 	@go test ./cmd/api -run '^$$' -bench Floor -benchtime 1x -timeout 60m -args -floor-pairs $(PAIRS)
+.PHONY: compare
+compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes)
+	@go run ./loadtest/compare --figure docs/figures/compare.svg $(ARGS)
+
+.PHONY: storm
+storm: build ## Let 10,000 users hold one page, empty it with a post, and let them all read again
+	@go run ./loadtest/storm $(ARGS)
+
+.PHONY: costs
+costs: ## Show what hits, misses, moves and memory cost from 1,000 to 100,000 entries, and draw it
+	@go run ./loadtest/costs --figure docs/figures/costs.svg $(ARGS)
 
 .PHONY: smoke
 smoke: ## Walk the main job through the service at BASE_URL and check every status and header

@@ -39,7 +39,7 @@ var floors = [][]string{
 	{"internal/cachehttp", "internal/cache/cachetest", "internal/testenv"},
 	{"internal/feed", "internal/products", "internal/web", "internal/telemetry"},
 	{"internal/server"},
-	{"cmd/api"},
+	{"cmd/api", "loadtest/internal"},
 }
 
 type rule struct {
@@ -82,11 +82,11 @@ var rules = []rule{
 	},
 	{
 		name:   "only cmd/api reads configuration",
-		reason: "everything else is handed what it needs, so that a test can hand it something else (tests' own servers are chosen in testenv; embedded marks its child process; mutants is a command of its own)",
+		reason: "everything else is handed what it needs, so that a test can hand it something else (tests' own servers are chosen in testenv; embedded marks its child process; mutants and what is in loadtest are commands of their own)",
 		breach: func(p pkg, imported string) bool {
 			reads := slices.Contains([]string{"os.Getenv", "os.LookupEnv", "os.Environ", "os.ExpandEnv", "flag"}, imported) ||
 				strings.HasPrefix(imported, "github.com/alecthomas/kong")
-			return reads && !within(p.Path, "cmd/api", "internal/testenv", "internal/embedded", "internal/cache/mutants")
+			return reads && !within(p.Path, "cmd/api", "internal/testenv", "internal/embedded", "internal/cache/mutants", "loadtest")
 		},
 	},
 	{
@@ -108,9 +108,17 @@ var rules = []rule{
 	},
 	{
 		name:   "cmd/api alone runs servers of its own",
-		reason: "embedded Postgres and Redis are for `api dev` and for tests; a service is told where its servers are",
+		reason: "embedded Postgres and Redis are for `api dev`, for tests and for measurements; a service is told where its servers are",
 		breach: func(p pkg, imported string) bool {
-			return inside(imported, "internal/embedded") && !within(p.Path, "cmd/api", "internal/testenv")
+			return inside(imported, "internal/embedded") && !within(p.Path, "cmd/api", "internal/testenv", "loadtest")
+		},
+	},
+	{
+		name:   "what measures stays outside of what is measured",
+		reason: "loadtest sees the service as its clients do; it signs tokens, starts servers, and handles the cache as any program could that copies it",
+		breach: func(p pkg, imported string) bool {
+			return inside(imported, "loadtest") && !within(p.Path, "loadtest") ||
+				within(p.Path, "loadtest") && inModule(imported) && !within(imported, "loadtest", "internal/identity", "internal/embedded", "internal/cache")
 		},
 	},
 }
@@ -138,6 +146,8 @@ func TestEachRuleNoticesItsBreach(t *testing.T) {
 		{"servers for tests stay out of the service", pkg{Path: "internal/server", Imports: []string{"github.com/alicebob/miniredis/v2"}}},
 		{"servers for tests stay out of the service", pkg{Path: "cmd/api", Imports: []string{"internal/testenv"}}},
 		{"cmd/api alone runs servers of its own", pkg{Path: "internal/server", Imports: []string{"internal/embedded"}}},
+		{"what measures stays outside of what is measured", pkg{Path: "internal/feed", Imports: []string{"loadtest/internal/report"}}},
+		{"what measures stays outside of what is measured", pkg{Path: "loadtest/storm", Imports: []string{"internal/feed"}}},
 	} {
 		breaches := strings.Join(check([]pkg{c.pkg}), "\n")
 		if !strings.Contains(breaches, c.rule+":") {
@@ -155,6 +165,7 @@ func TestTheHouseAsDesignedBreaksNoRule(t *testing.T) {
 		{Path: "internal/cache/cachetest", Imports: []string{"internal/cache", "github.com/alicebob/miniredis/v2", "testing"}},
 		{Path: "internal/testenv/which", Imports: []string{"internal/testenv"}},
 		{Path: "internal/cache", Imports: []string{"github.com/redis/go-redis/v9"}},
+		{Path: "loadtest/compare", Imports: []string{"internal/identity", "internal/embedded", "loadtest/internal/rig", "github.com/alecthomas/kong"}},
 	})
 	if diff := cmp.Diff([]string(nil), breaches); diff != "" {
 		t.Error(diff)
@@ -201,7 +212,7 @@ func within(path string, folders ...string) bool {
 }
 
 func inModule(path string) bool {
-	return within(path, "internal", "cmd", "migrations")
+	return within(path, "internal", "cmd", "migrations", "loadtest")
 }
 
 // load reads this module's packages as the go command sees them.
