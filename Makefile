@@ -107,6 +107,7 @@ bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the r
 .PHONY: floor
 floor: ## Measure what a hit costs beside a bare handler that writes the same bytes, nginx and Varnish (some minutes)
 	@go test ./cmd/api -run '^$$' -bench Floor -benchtime 1x -timeout 60m -args -floor-pairs $(PAIRS)
+
 .PHONY: compare
 compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes)
 	@go run ./loadtest/compare --figure docs/figures/compare.svg $(ARGS)

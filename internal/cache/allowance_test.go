@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -177,10 +178,14 @@ func TestFlightAnswersUntilItsStoreHasEnded(t *testing.T) {
 		f.origin.set("a", "v")
 		atStore := p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
 		p.read("a")
+		asked := p.gate.holdBefore("cf:") // at the next call, if there is one
 		began := time.Now()
-		got, _ := p.read("a")
-		equal(t, "the read", got, "v")
+		read := later(p.row, "a")
 		equal(t, "took", time.Since(began), 0)
+		equal(t, "it did not ask L2", slices.Contains(p.gate.before, asked), true)
+		asked.release()
+		r, _ := read()
+		equal(t, "the read", r.Value, "v")
 		equal(t, "loads", f.origin.count(), 1)
 
 		f.write(p, "a", "w", Changed)
