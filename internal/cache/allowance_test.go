@@ -189,7 +189,7 @@ func TestFlightAnswersUntilItsStoreHasEnded(t *testing.T) {
 		equal(t, "loads", f.origin.count(), 1)
 
 		f.write(p, "a", "w", Changed)
-		got, _ = p.read("a")
+		got, _ := p.read("a")
 		equal(t, "the read after a write", got, "w")
 		atStore.release()
 	})
