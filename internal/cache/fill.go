@@ -22,7 +22,10 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			}
 			return c.fillLeased(ctx, f, o, k, seen.tags, l)
 		}
-		if a, ok := c.kept(k); ok {
+		// Another fill of this process may have it: one that has looked again since the
+		// write for which this read did not join its flight. What that has loaded answers
+		// before it is stored.
+		if a, ok := c.answerOf(c.holdings.copyOf(k.text)); ok {
 			leave()
 			return a
 		}
@@ -36,7 +39,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			c.failed.note(k.text, err, c.now())
 			return answer{err: err, snap: seen}
 		}
-		if a, ok := c.kept(k); ok {
+		if a, ok := c.answerOf(c.holdings.copyOf(k.text)); ok {
 			return a
 		}
 		snap, r, err := c.look(ctx, k, seen.tags, false)
@@ -241,11 +244,9 @@ func (c *Cache) keep(o *origin, k Key, a answer, size int) *l1Copy {
 	return copied
 }
 
-// kept answers a read that was refused the lease because another fill of this process
-// has it: one that has looked again since the write for which the read did not join its
-// flight. What that has loaded answers before it is stored.
-func (c *Cache) kept(k Key) (answer, bool) {
-	copied := c.holdings.copyOf(k.text)
+// answerOf makes an answer of a copy in the process, if there is one and it may still be
+// served.
+func (c *Cache) answerOf(copied *l1Copy) (answer, bool) {
 	if copied == nil || !c.valid(copied, c.now()) {
 		return answer{}, false
 	}

@@ -37,11 +37,9 @@ func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part b
 	err := errNoL2
 	if c.l2 != nil {
 		snap, r, err = f.look(ctx)
-	} else if copied := c.l1.get([]byte(k.text)); copied != nil && c.valid(copied, c.now()) {
+	} else if a, ok := c.answerOf(c.l1.get([]byte(k.text))); ok {
 		// Who found nothing in L1 was overtaken by a whole flight before boarding this
 		// one. What that has brought is also in L2, where there is one.
-		a := copied.answer
-		a.outcome = HitL1
 		return a
 	}
 	if err == nil {
