@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -10,25 +9,19 @@ import (
 	"example.com/communityfeed/internal/cachehttp"
 )
 
-// announced tells caches on the way which tags a write has moved, in the header of
-// its answer: RFC 9875, 3. Ours has moved them already; this is for those that no
+// announce has a write tell caches on the way which tags it has moved, in the header
+// of its answer: RFC 9875, 3. Ours has moved them already; this is for those that no
 // move reaches, above all the browser's. A write that changed nothing says nothing,
 // and one that failed after its commit still says what it has moved.
-func announced(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			return next(c)
+func announce(c echo.Context) {
+	var tags moved
+	r := c.Request()
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), movedKey{}, &tags)))
+	c.Response().Before(func() {
+		if groups := cachehttp.Groups(tags); groups != "" {
+			c.Response().Header().Set(cachehttp.HeaderInvalidation, groups)
 		}
-		var tags moved
-		c.SetRequest(r.WithContext(context.WithValue(r.Context(), movedKey{}, &tags)))
-		c.Response().Before(func() {
-			if groups := cachehttp.Groups(tags); groups != "" {
-				c.Response().Header().Set(cachehttp.HeaderInvalidation, groups)
-			}
-		})
-		return next(c)
-	}
+	})
 }
 
 // moved are the tags that one request has moved. Its events are delivered, and its

@@ -63,10 +63,13 @@ func mintID() string {
 	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
 }
 
-// timed bounds the time of a request that changes something. A read's is bounded
-// by the cache. The deadline outlasts the answer, so that fail can tell a
-// deadline that has passed from a client that has left.
-func (s *Server) timed(next echo.HandlerFunc) echo.HandlerFunc {
+// changing is for requests that may change something: it bounds their time, and has
+// the answer announce what they have moved. A read's time is bounded by the cache.
+// The deadline outlasts the answer, so that fail can tell a deadline that has passed
+// from a client that has left.
+//
+// It is one middleware, since each costs every request an allocation.
+func (s *Server) changing(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
 		if r.Method == http.MethodGet || r.Method == http.MethodHead {
@@ -75,6 +78,7 @@ func (s *Server) timed(next echo.HandlerFunc) echo.HandlerFunc {
 		ctx, cancel := context.WithTimeout(r.Context(), s.o.RequestTimeout)
 		defer cancel()
 		c.SetRequest(r.WithContext(ctx))
+		announce(c)
 		return next(c)
 	}
 }

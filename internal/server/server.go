@@ -96,7 +96,7 @@ func newServer(
 	// use. The observer stands outside the recovery, so that a panic is answered,
 	// logged and counted like any other failure. Limits come before identity:
 	// what is too large is not worth a signature check.
-	s.echo.Use(named, s.timed, announced, s.observed, recovered, limited, s.identified, matched)
+	s.echo.Use(named, s.changing, s.observed, recovered, limited, s.identified, matched)
 	return s
 }
 
