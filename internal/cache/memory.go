@@ -21,9 +21,10 @@ type l1Copy struct {
 	size int64
 }
 
-// copyOverhead is what a copy costs besides its key and body, in bytes: the structs,
-// the map bucket, the list element, and the ids of a few tags, rounded up.
-const copyOverhead = 900
+// copyOverhead is what a copy costs besides its key and body, in bytes: the structs, its
+// place in the index and in the list, the ids of a few tags, and what a decoded value
+// has beside its bytes; rounded up.
+const copyOverhead = 1500
 
 // memory is L1: copies bounded in number and in bytes.
 //
