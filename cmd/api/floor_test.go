@@ -106,7 +106,10 @@ func (f *floor) start() (url string) {
 	if err != nil {
 		f.b.Fatal(err)
 	}
-	server := &http.Server{Handler: f.bare}
+	server := &http.Server{ // with the limits that ours has: no server goes without
+		Handler: f.bare, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
 	go func() { _ = server.Serve(l) }()
 	f.b.Cleanup(func() { _ = server.Shutdown(context.Background()) })
 	return "http://" + l.Addr().String()

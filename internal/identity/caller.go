@@ -140,16 +140,30 @@ func (e *UndeclaredError) Error() string {
 	return fmt.Sprintf("the handler behind key %s read the caller's %s, which the key does not declare", e.Key, e.Dimension)
 }
 
+// callerContext is a context that carries a caller. It is made for every request, and
+// in one piece; that of context.WithValue would be two.
+type callerContext struct {
+	context.Context
+	caller Caller
+}
+
 type contextKey struct{}
 
-// With returns a context that carries the caller.
-func With(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, contextKey{}, c)
+func (c *callerContext) Value(key any) any {
+	if key == (contextKey{}) {
+		return &c.caller
+	}
+	return c.Context.Value(key)
 }
+
+// With returns a context that carries the caller.
+func With(ctx context.Context, c Caller) context.Context { return &callerContext{ctx, c} }
 
 // From returns the context's caller; a context without one belongs to nobody
 // and gives the zero Caller.
 func From(ctx context.Context) Caller {
-	c, _ := ctx.Value(contextKey{}).(Caller)
-	return c
+	if c, ok := ctx.Value(contextKey{}).(*Caller); ok {
+		return *c
+	}
+	return Caller{}
 }

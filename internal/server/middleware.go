@@ -2,8 +2,6 @@ package server
 
 import (
 	"context"
-	"encoding/base32"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -23,18 +21,47 @@ const (
 	headerFeedV2    = "X-Ff-Feed-V2"
 )
 
-// named gives the request its id: the client's own if it is a sane one, so that
+// around is the way of every request, and the only middleware. Echo builds its chain
+// anew for each request, so that every link would cost them all an allocation.
+//
+// The name comes first, for everybody to use. The observer stands outside the recovery,
+// so that a panic is answered, logged and counted like any other failure. Limits come
+// before identity: what is too large is not worth a signature check.
+func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		name(c)
+		if r := c.Request(); r.Method != http.MethodGet && r.Method != http.MethodHead {
+			defer s.change(c)()
+		}
+		s.observe(c, next)
+		return nil // it has been answered
+	}
+}
+
+// answer is what is observed.
+func (s *Server) answer(c echo.Context, next echo.HandlerFunc) (err error) {
+	defer recoverTo(&err)
+	if err := limit(c); err != nil {
+		return err
+	}
+	if err := s.identify(c); err != nil {
+		return err
+	}
+	if !matches(c) {
+		return echo.ErrNotFound
+	}
+	return next(c)
+}
+
+// name gives the request its id: the client's own if it is a sane one, so that
 // a request can be followed through several services, else a new one. It stands
 // in the response from here on; requestID reads it there.
-func named(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		id := c.Request().Header.Get(headerRequestID)
-		if !saneID(id) {
-			id = mintID()
-		}
-		c.Response().Header()[headerRequestID] = []string{id}
-		return next(c)
+func name(c echo.Context) {
+	id := c.Request().Header.Get(headerRequestID)
+	if !saneID(id) {
+		id = mintID()
 	}
+	c.Response().Header()[headerRequestID] = []string{id}
 }
 
 func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
@@ -57,30 +84,28 @@ func saneID(id string) bool {
 // mintID returns 26 letters and digits. They are unlikely to repeat, not hard to
 // guess: an id names a request and opens nothing.
 func mintID() string {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:8], rand.Uint64())
-	binary.LittleEndian.PutUint64(b[8:], rand.Uint64())
-	return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
+	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" // of base 32, RFC 4648
+	var id [26]byte
+	for half := range 2 {
+		bits := rand.Uint64()
+		for i := range 13 { // 64 bits hold twelve digits and most of another
+			id[13*half+i] = digits[bits&31]
+			bits >>= 5
+		}
+	}
+	return string(id[:])
 }
 
-// changing is for requests that may change something: it bounds their time, and has
+// change is for requests that may change something: it bounds their time, and has
 // the answer announce what they have moved. A read's time is bounded by the cache.
 // The deadline outlasts the answer, so that fail can tell a deadline that has passed
-// from a client that has left.
-//
-// It is one middleware, since each costs every request an allocation.
-func (s *Server) changing(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
-			return next(c)
-		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.o.RequestTimeout)
-		defer cancel()
-		c.SetRequest(r.WithContext(ctx))
-		announce(c)
-		return next(c)
-	}
+// from a client that has left; it is lifted by what is returned.
+func (s *Server) change(c echo.Context) (lift func()) {
+	r := c.Request()
+	ctx, cancel := context.WithTimeout(r.Context(), s.o.RequestTimeout)
+	c.SetRequest(r.WithContext(ctx))
+	announce(c)
+	return cancel
 }
 
 // panicError is a panic on its way to fail and to the log.
@@ -91,75 +116,63 @@ type panicError struct {
 
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
-// recovered makes a panic an error. http.ErrAbortHandler goes on: it is how a
+// recoverTo makes a panic an error. http.ErrAbortHandler goes on: it is how a
 // handler asks net/http to drop the connection.
-func recovered(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) (err error) {
-		defer func() {
-			switch p := recover(); p {
-			case nil:
-			case http.ErrAbortHandler:
-				panic(p)
-			default:
-				err = &panicError{p, debug.Stack()}
-			}
-		}()
-		return next(c)
+func recoverTo(err *error) {
+	switch p := recover(); p {
+	case nil:
+	case http.ErrAbortHandler:
+		panic(p)
+	default:
+		*err = &panicError{p, debug.Stack()}
 	}
 }
 
 // maxBody is the most that a request's body may hold, in bytes.
 const maxBody = 64 << 10
 
-// limited bounds the size of a body. One that says it is larger is not read.
-func limited(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if r.ContentLength > maxBody {
-			return tooLarge()
-		}
-		if r.Body != http.NoBody {
-			r.Body = http.MaxBytesReader(c.Response().Writer, r.Body, maxBody)
-		}
-		return next(c)
+// limit bounds the size of a body. One that says it is larger is not read.
+func limit(c echo.Context) error {
+	r := c.Request()
+	if r.ContentLength > maxBody {
+		return tooLarge()
 	}
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(c.Response().Writer, r.Body, maxBody)
+	}
+	return nil
 }
 
-// matched undoes a kindness of the router: to it, a parameter at the end of a
+// matches undoes a kindness of the router: to it, a parameter at the end of a
 // pattern is the whole rest of the path, and /posts/7/likes a post with the id
 // "7/likes".
-func matched(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		names := c.ParamNames()
-		for i, value := range c.ParamValues() {
-			if names[i] != "*" && strings.Contains(value, "/") {
-				return echo.ErrNotFound
-			}
+func matches(c echo.Context) bool {
+	names := c.ParamNames()
+	for i, value := range c.ParamValues() {
+		if names[i] != "*" && strings.Contains(value, "/") {
+			return false
 		}
-		return next(c)
 	}
+	return true
 }
 
 func tooLarge() error {
 	return problem.TooLarge(fmt.Sprintf("the body is larger than %d bytes", maxBody))
 }
 
-// identified puts the caller on the request's context. It holds for everything
+// identify puts the caller on the request's context. It holds for everything
 // below /api and /admin, paths that do not exist included: a token that cannot be
 // trusted is refused wherever it is shown, and never read as "nobody".
-func (s *Server) identified(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		r := c.Request()
-		if !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/admin/") {
-			return next(c)
-		}
-		caller, err := s.caller(r.Header)
-		if err != nil {
-			return err
-		}
-		c.SetRequest(r.WithContext(identity.With(r.Context(), caller)))
-		return next(c)
+func (s *Server) identify(c echo.Context) error {
+	r := c.Request()
+	if !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/admin/") {
+		return nil
 	}
+	caller, err := s.caller(r.Header)
+	if err == nil {
+		c.SetRequest(r.WithContext(identity.With(r.Context(), caller)))
+	}
+	return err
 }
 
 func (s *Server) caller(h http.Header) (identity.Caller, error) {

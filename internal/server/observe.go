@@ -14,26 +14,23 @@ import (
 	"example.com/communityfeed/internal/identity"
 )
 
-// observed answers what has failed, counts every request and logs those that are
-// worth a line.
-func (s *Server) observed(next echo.HandlerFunc) echo.HandlerFunc {
+// observe answers, also what has failed, counts the request, and logs it if it is worth
+// a line.
+func (s *Server) observe(c echo.Context, next echo.HandlerFunc) {
+	began := time.Now()
 	requests := s.metrics.Requests()
-	return func(c echo.Context) error {
-		began := time.Now()
-		requests.Begin()
-		defer requests.Done()
+	requests.Begin()
+	defer requests.Done()
 
-		err := next(c)
-		status := c.Response().Status
-		if err != nil {
-			status = s.fail(c, err)
-		}
-		took := time.Since(began)
-		requests.Route(c.Request().Method, route(c)).Observe(status, took)
-		if level, ok := s.worthLogging(c, status, took); ok {
-			s.logRequest(level, c, status, took, err)
-		}
-		return nil
+	err := s.answer(c, next)
+	status := c.Response().Status
+	if err != nil {
+		status = s.fail(c, err)
+	}
+	took := time.Since(began)
+	requests.Route(c.Request().Method, route(c)).Observe(status, took)
+	if level, ok := s.worthLogging(c, status, took); ok {
+		s.logRequest(level, c, status, took, err)
 	}
 }
 

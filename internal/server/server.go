@@ -92,11 +92,7 @@ func newServer(
 	}
 	s.echo.Binder = binder{}
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) { s.fail(c, err) }
-	// From the outside in. The name of the request comes first, for everybody to
-	// use. The observer stands outside the recovery, so that a panic is answered,
-	// logged and counted like any other failure. Limits come before identity:
-	// what is too large is not worth a signature check.
-	s.echo.Use(named, s.changing, s.observed, recovered, limited, s.identified, matched)
+	s.echo.Use(s.around)
 	return s
 }
 
