@@ -91,7 +91,7 @@ func TestMalformedSpecsAreRefused(t *testing.T) {
 		"dimension twice":    {Name: "feed", Version: 1, Dims: []string{"a", "a"}, Policy: good},
 		"odd dimension":      {Name: "feed", Version: 1, Dims: []string{"a|b"}, Policy: good},
 		"kept for too long":  {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: 2 * Day}},
-		"too long by jitter": {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: time.Hour}},
+		"too long by jitter": {Name: "feed", Version: 1, Policy: Policy{Fresh: maxRetention - time.Hour}},
 	} {
 		if _, err := compile(s); err == nil {
 			t.Errorf("%s: accepted", name)

@@ -63,7 +63,7 @@ func (p Policy) validate() error {
 	case p.Stale < 0 || p.OnError < 0 || p.Negative < 0 || p.L1 < 0:
 		return fmt.Errorf("policy has a negative duration: %+v", p)
 	case p.retention()+p.Fresh/10 > maxRetention: // with the most jitter
-		return fmt.Errorf("policy retains for %v, more than the %v that tags live", p.retention(), maxRetention)
+		return fmt.Errorf("policy retains for %v, with jitter more than the %v that an entry may live", p.retention(), maxRetention)
 	}
 	return nil
 }

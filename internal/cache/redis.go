@@ -19,7 +19,7 @@ import (
 // long as its entry does. A snapshot keeps a tag only for as long as a fill may take,
 // or asking for pages that do not exist would fill Redis with their tags.
 const (
-	maxRetention = 25 * time.Hour
+	maxRetention = 2 * Day // of a policy that is fresh for a day, with all else that it may have
 	tagLife      = maxRetention + time.Hour
 	snapshotLife = time.Minute
 )

@@ -176,3 +176,12 @@ func TestRedisOutOfOrderIsAMissAndNoError(t *testing.T) {
 		equal(t, "the read after a failed move", got, "v2")
 	})
 }
+
+// The four classes of freshness are policies, each with all that goes with it.
+func TestEveryClassOfFreshnessIsAPolicy(t *testing.T) {
+	for _, class := range []time.Duration{Short, Medium, Long, Day} {
+		if err := (Policy{Fresh: class, Stale: Long, OnError: 12 * Long, Negative: Short}).validate(); err != nil {
+			t.Errorf("%v: %v", class, err)
+		}
+	}
+}
