@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -133,12 +135,24 @@ func untilEnded(ctx context.Context, name string, s *embedded.Server) error {
 // freeAddress finds out, before anything is started, whether an address can be
 // listened on, and which port 0 is to be.
 func freeAddress(flag, address string) (string, error) {
-	l, err := net.Listen("tcp", address)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return "", fmt.Errorf("%s %s: %w", flag, address, underneath(err))
+		return "", fmt.Errorf("%s %s: %w", flag, address, err)
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	for tries := 20; ; tries-- {
+		if port == "0" {
+			// Below those that connections to elsewhere are given, one of which might have
+			// this one before it is listened at.
+			address = net.JoinHostPort(host, strconv.Itoa(20_000+rand.IntN(12_000)))
+		}
+		l, err := net.Listen("tcp", address)
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+		if port != "0" || tries == 0 {
+			return "", fmt.Errorf("%s %s: %w", flag, address, underneath(err))
+		}
+	}
 }
 
 // underneath is the part of a network error that is not the address over again.
