@@ -27,12 +27,14 @@ func (r *Redis) listen(ctx context.Context, message func(string), lost, missed f
 	end()
 	backoff := time.Duration(0)
 	for ctx.Err() == nil {
-		sub := r.client.Subscribe(ctx)                                // to nothing yet, so that it can be closed while it connects
-		unblock := context.AfterFunc(ctx, func() { _ = sub.Close() }) // a receive heeds deadlines only
 		stood, pinged := false, false
+		sub := r.client.Subscribe(ctx) // to nothing yet
 		connect, cancel := context.WithTimeout(ctx, time.Second)
 		err := sub.Subscribe(connect, r.channel())
 		cancel()
+		// A receive heeds deadlines only. Not before now: while it connects, the library
+		// holds the lock that closing needs.
+		unblock := context.AfterFunc(ctx, func() { _ = sub.Close() })
 		for err == nil && ctx.Err() == nil {
 			var m any
 			m, err = sub.ReceiveTimeout(receive, quiet)
