@@ -8,7 +8,7 @@ import (
 
 // lead fills under the lease, or waits for the process that has it. seen is the
 // snapshot of the last read of L2.
-func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snapshot) answer {
+func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snapshot, part bool) answer {
 	patience := time.NewTimer(leaseLife)
 	defer patience.Stop()
 	for {
@@ -22,10 +22,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			}
 			return c.fillLeased(ctx, f, o, k, seen.tags, l)
 		}
-		// Another fill of this process may have it: one that has looked again since the
-		// write for which this read did not join its flight. What that has loaded answers
-		// before it is stored.
-		if a, ok := c.answerOf(c.holdings.copyOf(k.text)); ok {
+		if a, ok := c.beingStored(k, seen, part); ok {
 			leave()
 			return a
 		}
@@ -39,7 +36,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			c.failed.note(k.text, err, c.now())
 			return answer{err: err, snap: seen}
 		}
-		if a, ok := c.answerOf(c.holdings.copyOf(k.text)); ok {
+		if a, ok := c.beingStored(k, seen, part); ok {
 			return a
 		}
 		snap, r, err := c.look(ctx, k, seen.tags, false)
@@ -51,6 +48,18 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 		}
 		seen = snap
 	}
+}
+
+// beingStored answers a read that was refused the lease because another fill of this
+// process has it: one that has looked again since the write for which the read did not
+// join its flight. What that has loaded answers before it is stored.
+//
+// A part must not be older than its whole, and may be although the process has heard of
+// no move: the message can be late. So its ids must be those that this flight has seen,
+// which began after the whole had its own.
+func (c *Cache) beingStored(k Key, seen snapshot, part bool) (answer, bool) {
+	a, ok := c.answerOf(c.holdings.copyOf(k.text))
+	return a, ok && (!part || stateOf(a.snap.ids, seen.ids) == fresh)
 }
 
 // pollLease is how long a waiter goes without being told before it looks for
@@ -96,7 +105,13 @@ func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, erro
 
 // fillLeased fills under a lease: L2 is read again, since somebody may have filled
 // between our miss and our lease, and the ids of that read are the snapshot.
-func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tags []Tag, l *lease) answer {
+func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tags []Tag, l *lease) (a answer) {
+	ended := false // stays so when the load ends its goroutine
+	defer func() {
+		if !ended {
+			c.release(ctx, l, failed, false)
+		}
+	}()
 	snap, r, err := c.look(ctx, k, tags, true)
 	if f != nil {
 		f.snap.Store(&snap)
@@ -105,11 +120,14 @@ func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tag
 		early := f == nil // a refresh may have begun before the entry's time is over
 		if a, ok := c.freshIn(o, k, snap, r); ok && !(early && a.nearEnd(c.now())) {
 			c.release(ctx, l, landed, false)
+			ended = true
 			return a
 		}
 	}
 	c.holdings.hold(l, snap)
-	return c.fill(ctx, o, k, snap, l)
+	a = c.fill(ctx, o, k, snap, l)
+	ended = true
+	return a
 }
 
 // fill loads under a snapshot that was taken before, and stores: in L2 if it holds

@@ -46,6 +46,7 @@ type memory struct {
 	maxBytes   int64
 	maxCopy    int64
 	evictions  uint64
+	replaced   string // the key whose copy is being replaced: the index has the old one until then
 }
 
 // newMemory bounds L1. It returns nil, which keeps nothing, for no entries.
@@ -60,7 +61,9 @@ func newMemory(maxEntries int, maxBytes, maxCopy int64) *memory {
 	// The error is for sizes below one only. The callback runs under m.mu.
 	m.list, _ = simplelru.NewLRU(maxEntries, func(key string, c *l1Copy) {
 		m.bytes -= c.size
-		m.index.Delete(key)
+		if key != m.replaced {
+			m.index.Delete(key)
+		}
 	})
 	return m
 }
@@ -89,7 +92,9 @@ func (m *memory) keep(c *l1Copy) {
 		if old.snap.n > c.snap.n {
 			return
 		}
+		m.replaced = c.key
 		m.list.Remove(c.key) // through the callback, which Add would skip
+		m.replaced = ""
 	}
 	for m.list.Len() >= m.maxEntries || m.bytes+c.size > m.maxBytes {
 		m.evict()

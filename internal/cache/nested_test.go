@@ -78,3 +78,28 @@ func TestPartIsLoadedOnceForManyWholes(t *testing.T) {
 		}
 	})
 }
+
+// Rule 12: what is being stored answers who was refused its lease, but no whole that has
+// newer ids. The process has not heard of the move, so only the ids tell.
+func TestPartThatIsBeingStoredIsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "old")
+		atStore := p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
+		first := later(p.row, "a") // has loaded, and is about to store
+		p.delayMessages()
+		f.write(other, "a", "new", Changed) // has landed
+		whole := later(p.whole, "a", "42")
+		atStore.release()
+		first()
+		if r, err := whole(); err != nil || r.Value != "new+" {
+			t.Errorf("the whole is %q, %v", r.Value, err)
+		}
+		p.deliver()
+		for _, p := range []*process{p, other} {
+			if r, err := p.whole.Fetch(t.Context(), "a", "42"); err != nil || r.Value != "new+" {
+				t.Errorf("once the message has come: %q, %v", r.Value, err)
+			}
+		}
+	})
+}

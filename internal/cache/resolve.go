@@ -82,7 +82,7 @@ func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap sn
 		defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
 	}
 	if l2 == nil {
-		a = c.lead(ctx, f, o, k, snap)
+		a = c.lead(ctx, f, o, k, snap, part)
 	} else {
 		o.stats.softened(l2)
 		a = c.fill(ctx, o, k, snap, nil) // L2 is soft: failing to read it is a miss
