@@ -315,6 +315,9 @@ func TestLoadThatEndsItsGoroutineIsAnError(t *testing.T) {
 		if _, err := exit.GetOrSet(t.Context(), "a"); !errors.Is(err, errEnded) {
 			t.Errorf("got %v", err)
 		}
+		synctest.Wait()
+		equal(t, "leases that this process may have", len(p.holdings.byKey), 0)
+		equal(t, "the lease is in Redis", f.redis.Exists("cf:l:{exit/1|name=a}"), false)
 	})
 }
 
