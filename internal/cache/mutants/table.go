@@ -163,7 +163,7 @@ var mutants = []mutant{
 	{"4", "who was refused the lease waits for the store too", "holding.go", "	for _, held := range slices.Backward(h.byKey[key]) {", "	for _, held := range h.byKey[key][:0] {"},
 	{"4", "the end of a load is told only when it is stored", "fill.go", "		c.waiters.tell(k.text, landed) // in this process, where they need not wait for the store\n", ""},
 	{"12", "a part that is being stored goes into a whole with newer ids", "fill.go", "ok && (!part || stateOf(a.snap.ids, seen.ids) == fresh)", "ok"},
-	{"4", "a load that ends its goroutine keeps its lease", "fill.go", "		if !ended {\n			c.release(ctx, l, failed, false)\n", "		if false {\n			c.release(ctx, l, failed, false)\n"},
+	{"4", "a load that ends its goroutine keeps its lease", "fill.go", "		if !ended {\n			c.release(ctx, l, failed, false)\n", "		if !ended && f == nil && l == nil {\n			c.release(ctx, l, failed, false)\n"},
 	{"4", "a lease that was not given is remembered", "fill.go", "	case err == nil || neverAsked(err):\n		c.holdings.drop(l)\n", "	case err == nil || neverAsked(err):\n"},
 	{"6", "who is late in its budget stands in line for longer than that", "allowance.go", "min(a.line, a.left)", "a.line"},
 	{"4", "a lease is taken from anybody", "lease.go", "if not free then return 0 end\n", ""},
