@@ -67,8 +67,13 @@ func (s *sim) readOf(p *process, name string) {
 	}
 }
 
+// someReads reads several rows at a time.
+//
+// Not while a breaker is open: of several reads at one instant, one would be its probe,
+// and which of them depends on nothing that can be replayed.
 func (s *sim) someReads() {
-	if p := s.someProcess(); p.serves() {
+	p := s.someProcess()
+	if stats := p.cache.Stats(); p.serves() && !stats.Origin.Open && !stats.L2.Open {
 		s.readMany(p, append(s.plan.rows, quiet, pick(s, s.plan.rows))...)
 	}
 }

@@ -89,6 +89,7 @@ func (s *sim) openMail(p *process, faults bool) {
 		}
 		s.trace("%s%s", g.what, v)
 		g.open(v)
+		synctest.Wait() // who is told by one has acted before the next: a breaker counts in the order of ends
 	}
 	s.settle()
 	time.Sleep(instant)
