@@ -55,8 +55,9 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 // join its flight. What that has loaded answers before it is stored.
 //
 // A part must not be older than its whole, and may be although the process has heard of
-// no move: the message can be late. So its ids must be those that this flight has seen,
-// which began after the whole had its own.
+// no move: the message can be late. So its ids must be those that this flight has seen:
+// then nothing had moved by that time, and of a part's two flights (nested.go) the one
+// that nobody checks any more has looked after the whole had its ids.
 func (c *Cache) beingStored(k Key, seen snapshot, part bool) (answer, bool) {
 	a, ok := c.answerOf(c.holdings.copyOf(k.text))
 	return a, ok && (!part || stateOf(a.snap.ids, seen.ids) == fresh)

@@ -136,9 +136,6 @@ func (r *read) endPart(ctx context.Context) answer {
 				return r.cache.look(ctx, r.key, r.tags, false)
 			})
 			r.answer = r.await(ctx)
-			if r.answer.err == nil && !r.in.includes(&r.answer.snap) {
-				r.answer.err = fmt.Errorf("%w: %s is older than what it was to be a part of", ErrUnavailable, r.key)
-			}
 		}
 	}
 	r.in.add(r.answer)
