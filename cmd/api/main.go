@@ -50,7 +50,8 @@ func endings() []os.Signal {
 	return signals
 }
 
-// exitCode tells an error in one line, a drift of keys with its diff before that, and returns what the program exits with.
+// exitCode tells an error in one line, a drift of keys with its diff before that, and
+// returns what the program exits with.
 func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 	switch usage, wrong := errors.AsType[*usageError](err); {
 	case err == nil:

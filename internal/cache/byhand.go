@@ -91,6 +91,11 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
+	leave, ok := c.enter() // so that the lease is given back before the cache is closed
+	if !ok {
+		return ErrNotStored
+	}
+	defer leave()
 	l, err := c.acquire(ctx, from.key, from.snap)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotStored, err)

@@ -136,6 +136,18 @@ func (c *Cache) spawn(do func(context.Context)) bool {
 	return true
 }
 
+// enter has Close wait for the caller's own goroutine until it calls leave. It reports
+// false after Close.
+func (c *Cache) enter() (leave func(), ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, false
+	}
+	c.running.Add(1)
+	return c.running.Done, true
+}
+
 // now is the cache's clock: time since it was made, monotonic.
 func (c *Cache) now() time.Duration { return time.Since(c.base) }
 

@@ -99,7 +99,10 @@ func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, erro
 		c.holdings.drop(l)
 	default:
 		c.holdings.abandon(l)
-		c.spawn(func(ctx context.Context) { c.release(ctx, l, refused, false) })
+		release := func(ctx context.Context) { c.release(ctx, l, refused, false) }
+		if !c.spawn(release) {
+			release(ctx) // the cache is being closed, and waits for this flight
+		}
 	}
 	return nil, err
 }
@@ -152,8 +155,11 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	case a.err == nil:
 		e := o.entry(snap, body, c.now()-began, c.o.Rand)
 		a.expires, a.cost = a.filled+e.fresh, e.cost
-		c.holdings.loaded(l, c.keep(o, k, a, len(body)))
-		c.waiters.tell(k.text, landed) // in this process, where they need not wait for the store
+		copied := c.keep(o, k, a, len(body))
+		if l != nil {
+			c.holdings.loaded(l, copied)
+			c.waiters.tell(k.text, landed) // in this process, where they need not wait for the store
+		}
 		c.store(ctx, o, l, e, snap.tags, a.filled)
 	case !c.fault(a.err):
 		a.expires = a.filled + o.spec.Policy.Negative

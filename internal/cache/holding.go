@@ -51,7 +51,7 @@ func (h *holdings) abandon(l *lease) {
 
 // loaded notes what the fill under a lease has loaded, if it counts.
 func (h *holdings) loaded(l *lease, copied *l1Copy) {
-	if l != nil && copied != nil {
+	if copied != nil {
 		h.put(l.key, holding{token: l.token, snap: copied.snap, copied: copied})
 	}
 }

@@ -18,22 +18,6 @@ import (
 // What a process does to others, and to itself, when something ends in the wrong
 // moment.
 
-func TestClosedProcessGivesItsLeasesBack(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		p, other := f.process(), f.process()
-		f.origin.set("a", "v")
-		f.origin.hold("a") // ends with its context
-		later(p.row, "a")
-		second := later(other.row, "a")
-		began := time.Now()
-		p.Close()
-		if r, err := second(); err != nil || r.Value != "v" {
-			t.Errorf("the process that goes on got %q, %v", r.Value, err)
-		}
-		equal(t, "its wait", time.Since(began), 0)
-	})
-}
-
 // On a real socket: the library holds a mutex while it connects, which no bubble
 // can wait for.
 func TestCloseDoesNotWaitForASilentServer(t *testing.T) {
