@@ -20,7 +20,6 @@ type another struct {
 	name    string
 	url     string
 	process procTree
-	turn
 }
 
 // A procTree is a process with all its children, or with pid 0 this one.

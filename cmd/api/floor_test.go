@@ -14,12 +14,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/report"
 )
 
 var (
@@ -51,9 +51,10 @@ func BenchmarkFloor(b *testing.B) {
 	f := floor{b: b, wrk: wrk, bare: echo.New(), self: procTree{}}
 	bareURL := f.start()
 	others := append(startNginx(b, bareURL), startVarnish(b, bareURL)...)
-	report := new(bytes.Buffer)
-	table := tabwriter.NewWriter(report, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "answer\tbytes\tbare µs\tservice µs\tratio\tbare req/s\tservice req/s\tratio\tratio of p99\tother caches: µs, and the service's ratio to them")
+	rows := report.Table{{"answer", "bytes", "bare", "service", "ratio", "bare req/s", "service req/s", "ratio", "ratio of p99"}}
+	for _, other := range others {
+		rows[0] = append(rows[0], other.name, "service to it")
+	}
 	var whole, etag string // of the first kind: other caches answer 304 from the page themselves
 	for _, kind := range []struct {
 		name string
@@ -69,28 +70,36 @@ func BenchmarkFloor(b *testing.B) {
 		}
 		path, header, size := f.copy(service, headers)
 		whole, etag = cmp.Or(whole, path), cmp.Or(etag, header.Get("Etag"))
-		theirs := path
+		at := path
 		if kind.name == "304" {
-			theirs = whole
+			at = whole
 		}
-		bare, ours := f.takeTurns(
-			target{bareURL + path, headers, f.self},
-			target{service.base + openPosts, headers, f.self})
-		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.1f\t%.2f ×\t%.0f\t%.0f\t%.2f ×\t%.2f ×\t", kind.name, size,
-			bare.cpu, ours.cpu, ours.cpu/bare.cpu, bare.rate, ours.rate, ours.rate/bare.rate, ours.p99/bare.p99)
-		for _, other := range others {
-			var ours turn
-			ours, other.turn = f.takeTurns(
-				target{service.base + openPosts, headers, f.self},
-				target{other.url + theirs, headers, other.process})
-			fmt.Fprintf(table, "%s %.1f, %.2f ×  ", other.name, other.cpu, ours.cpu/other.cpu)
-		}
-		fmt.Fprintln(table)
-		b.ReportMetric(ours.cpu/bare.cpu, strings.ReplaceAll(kind.name, ", ", "-")+"-×bare")
+		rows = append(rows, f.row(kind.name, size, headers, bareURL+path, service.base+openPosts, others, at))
 	}
-	table.Flush()
-	b.Logf("CPU per request; medians of %d turns of %v, %d connections\n\n%s", *floorPairs, *floorTime, *floorConns, report)
+	b.Logf("%s; CPU per request, medians of %d turns of %v, %d connections\n\n%s",
+		report.Machine(), *floorPairs, *floorTime, *floorConns, rows)
 }
+
+// row measures one kind of answer: bare and service in turns, then each other cache and
+// service. at is the path that the others are asked for.
+func (f *floor) row(kind string, size int, headers []string, bareURL, serviceURL string, others []another, at string) []string {
+	service := target{serviceURL, headers, f.self}
+	bare, ours := f.takeTurns(target{bareURL, headers, f.self}, service)
+	f.b.ReportMetric(ours.cpu/bare.cpu, strings.ReplaceAll(kind, ", ", "-")+"-×bare")
+	row := []string{
+		kind, report.Number(float64(size)), micros(bare.cpu), micros(ours.cpu), times(ours.cpu / bare.cpu),
+		report.Number(bare.rate), report.Number(ours.rate), times(ours.rate / bare.rate), times(ours.p99 / bare.p99),
+	}
+	for _, other := range others {
+		ours, theirs := f.takeTurns(service, target{other.url + at, headers, other.process})
+		row = append(row, micros(theirs.cpu), times(ours.cpu/theirs.cpu))
+	}
+	return row
+}
+
+func micros(us float64) string { return report.Number(us) + " µs" }
+
+func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
 
 // floor is what the turns share.
 type floor struct {
@@ -189,8 +198,11 @@ func (f *floor) takeTurns(a, b target) (first, second turn) {
 
 func medians(turns []turn) turn {
 	of := func(value func(turn) float64) float64 {
-		slices.SortFunc(turns, func(a, b turn) int { return cmp.Compare(value(a), value(b)) })
-		return value(turns[len(turns)/2])
+		var values []float64
+		for _, t := range turns {
+			values = append(values, value(t))
+		}
+		return report.Median(values)
 	}
 	return turn{
 		cpu:  of(func(t turn) float64 { return t.cpu }),

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 )
 
 // A mode is one way to run the service.

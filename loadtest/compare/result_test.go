@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 )
 
 // runs are three rounds of two modes, the second of which had one bad round.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/loadtest/internal/rig"
 )
 

@@ -12,7 +12,7 @@ import (
 
 	"example.com/communityfeed/internal/cache"
 	"example.com/communityfeed/internal/embedded"
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 )
 
 // A shelf is a cache without L1 before a Redis of its own that holds one size.

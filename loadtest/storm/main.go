@@ -23,7 +23,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/communityfeed/internal/embedded"
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/loadtest/internal/rig"
 )
 

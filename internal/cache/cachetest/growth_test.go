@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/internal/testenv"
 )
 
@@ -26,7 +27,7 @@ var growthMost = flag.Int("growth-most", 1000, "up to how many entries are put u
 func TestMoveIsOneCommandHoweverManyEntriesLieUnderItsTag(t *testing.T) {
 	const moves = 500
 	url := testenv.Redis(t)
-	report := table{{"entries", "move: commands", "p50", "p99", "SCAN + UNLINK: commands", "time", "of a move's p50"}}
+	rows := report.Table{{"entries", "move: commands", "p50", "p99", "SCAN + UNLINK: commands", "time", "of a move's p50"}}
 	for n := 1; n <= *growthMost; n *= max(1000/n, 100) { // 1, 1,000, 100,000
 		g := newGrowth(t, url)
 		g.put(n)
@@ -48,12 +49,12 @@ func TestMoveIsOneCommandHoweverManyEntriesLieUnderItsTag(t *testing.T) {
 		began := time.Now()
 		scans := g.scanAndUnlink(n)
 		swept := time.Since(began)
-		report = append(report, []string{
-			fmt.Sprint(n), fmt.Sprint(len(commands)), micros(percentile(took, 50)), micros(percentile(took, 99)),
-			fmt.Sprint(scans), ms(swept), fmt.Sprintf("%.0f ×", float64(swept)/float64(percentile(took, 50))),
+		rows = append(rows, []string{
+			fmt.Sprint(n), fmt.Sprint(len(commands)), report.Micros(report.Percentile(took, 50)), report.Micros(report.Percentile(took, 99)),
+			fmt.Sprint(scans), report.Millis(swept), fmt.Sprintf("%.0f ×", float64(swept)/float64(report.Percentile(took, 50))),
 		})
 	}
-	t.Logf("%s\n\n%s", machine(t, url), report)
+	t.Logf("%s\n\n%s", machine(t, url), rows)
 }
 
 // A growth is one tag with many entries under it, and a client beside the cache.

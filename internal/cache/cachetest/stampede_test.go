@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/internal/testenv"
 )
 
@@ -25,10 +26,10 @@ func TestStampedeOfThreeProcessesIsOneLoad(t *testing.T) {
 	}
 	var all, p50s, p99s, slowest []time.Duration
 	loads := int64(0)
-	report := table{{"round", "loads", "p50", "p99", "slowest", "the load", "begun within"}}
+	rows := report.Table{{"round", "loads", "p50", "p99", "slowest", "the load", "begun within"}}
 	row := func(name string, loads int64, took []time.Duration, load, spread string) {
 		slices.Sort(took)
-		report = append(report, []string{name, fmt.Sprint(loads), ms(percentile(took, 50)), ms(percentile(took, 99)), ms(took[len(took)-1]), load, spread})
+		rows = append(rows, []string{name, fmt.Sprint(loads), report.Millis(report.Percentile(took, 50)), report.Millis(report.Percentile(took, 99)), report.Millis(took[len(took)-1]), load, spread})
 	}
 	for round := range *stampedeRounds {
 		for _, p := range herd {
@@ -61,14 +62,14 @@ func TestStampedeOfThreeProcessesIsOneLoad(t *testing.T) {
 		}
 		loads += loadsNow
 		all = append(all, took...)
-		row(fmt.Sprint(round+1), loadsNow, took, ms(load), ms(last.Sub(first)))
-		p50s, p99s, slowest = append(p50s, percentile(took, 50)), append(p99s, percentile(took, 99)), append(slowest, took[len(took)-1])
+		row(fmt.Sprint(round+1), loadsNow, took, report.Millis(load), report.Millis(last.Sub(first)))
+		p50s, p99s, slowest = append(p50s, report.Percentile(took, 50)), append(p99s, report.Percentile(took, 99)), append(slowest, took[len(took)-1])
 	}
 	row("all", loads, all, "", "")
-	middle := func(of []time.Duration) string { slices.Sort(of); return ms(percentile(of, 50)) }
-	report = append(report, []string{"median round", "", middle(p50s), middle(p99s), middle(slowest), "", ""})
+	middle := func(of []time.Duration) string { slices.Sort(of); return report.Millis(report.Percentile(of, 50)) }
+	rows = append(rows, []string{"median round", "", middle(p50s), middle(p99s), middle(slowest), "", ""})
 	t.Logf("%d readers in each of %d processes, a load takes %v; times count from when the readers of a process were let go\n%s\n\n%s",
-		stampedeReaders, len(herd), stampedeLoad, machine(t, url), report)
+		stampedeReaders, len(herd), stampedeLoad, machine(t, url), rows)
 }
 
 // stampeding is a process of the stampede, as its parent sees it.

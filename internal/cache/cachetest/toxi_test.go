@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/internal/testenv"
 )
 
@@ -61,16 +62,16 @@ func toxicsOf(stream string) []toxic {
 
 func TestCallersSeeNothingOfABadNetwork(t *testing.T) {
 	redis := testenv.Redis(t)
-	report := table{{"toxic", "stream", "reads", "L1", "L2", "loads", "L2 failed", "p50", "p99", "slowest", "bound"}}
+	rows := report.Table{{"toxic", "stream", "reads", "L1", "L2", "loads", "L2 failed", "p50", "p99", "slowest", "bound"}}
 	for _, stream := range []string{"downstream", "upstream"} {
 		for _, x := range toxicsOf(stream) {
 			t.Run(strings.ReplaceAll(x.name+" "+stream, " ", "-"), func(t *testing.T) {
-				report = append(report, poison(t, redis, x))
+				rows = append(rows, poison(t, redis, x))
 			})
 		}
 	}
 	t.Logf("%d callers, %d keys of %d KB, a load takes %v; bound: one budget and the slowest load\n\n%s",
-		toxicCallers, toxicKeys, toxicBody>>10, toxicLoad, report)
+		toxicCallers, toxicKeys, toxicBody>>10, toxicLoad, rows)
 }
 
 // poison lets the callers read and write through one toxic, and returns its row of
@@ -129,7 +130,7 @@ func poison(t *testing.T, redis string, x toxic) []string {
 	return []string{
 		x.name, x.stream, fmt.Sprint(len(took)), fmt.Sprint(k.HitL1 - before.HitL1), fmt.Sprint(k.HitL2 - before.HitL2),
 		fmt.Sprint(k.Loads - before.Loads), fmt.Sprint(k.L2Errors - before.L2Errors),
-		ms(percentile(took, 50)), ms(percentile(took, 99)), ms(took[len(took)-1]), ms(budget + o.slowest),
+		report.Millis(report.Percentile(took, 50)), report.Millis(report.Percentile(took, 99)), report.Millis(took[len(took)-1]), report.Millis(budget + o.slowest),
 	}
 }
 

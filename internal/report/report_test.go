@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"example.com/communityfeed/loadtest/internal/report"
+	"example.com/communityfeed/internal/report"
 )
 
 func TestATableIsMarkdown(t *testing.T) {
