@@ -137,7 +137,7 @@ loadtest: ## Run a k6 scenario against BASE_URL and keep its report: SCENARIO=fe
 
 .PHONY: loadtest-proof
 loadtest-proof: ## Break the service in each way that a scenario checks for, and show which checks fail (some minutes)
-	@go run ./loadtest/proof -k6 '$(k6)'
+	@go run ./loadtest/proof --k6 '$(k6)'
 
 .PHONY: curl
 curl: ## Ask the service at BASE_URL as a client with a cache of its own does: entity tags and codings

@@ -87,6 +87,7 @@ function stock(at, category) {
   let total = (shared(at.send('GET', '/api/products', { query: { category, perPage: 100 } }), list) || { total: 1 }).total;
 
   everywhere('a new product', (response) => response.status === 200);
+  last(); // so that there is something to withdraw
   write('PUT', '/api/products/{id}', 200, { ...at_, body: { ...product, stock: 2 } });
   everywhere('a changed product', (response) => response.status === 200 && response.json().stock === 2);
   const listed = ({ items }) => items.find(({ id }) => id === made.id);

@@ -16,12 +16,12 @@ const thresholdsCrossed = 99
 
 // scenario runs a scenario for some seconds and returns which of its checks failed.
 // How fast it is answered does not matter here.
-func (p prover) scenario(ctx context.Context, name, first, second string) ([]string, error) {
+func (p *prover) scenario(ctx context.Context, name, first, second string) ([]string, error) {
 	summary := filepath.Join(p.scratch, "summary.json")
 	args := append(p.k6[1:len(p.k6):len(p.k6)], "run", "--quiet", filepath.Join("loadtest", name+".js"))
 	cmd := exec.CommandContext(ctx, p.k6[0], args...)
 	cmd.Env = append(cmd.Environ(), "BASE_URL="+first, "OTHER_URL="+second, "SUMMARY="+summary,
-		"STRICT=0", "RATE=150", "DURATION=6s", "JWT_SECRET=", "K6_NO_USAGE_REPORT=true")
+		"STRICT=0", "RATE=150", "DURATION=6s", "JWT_SECRET="+p.rig.Secret, "K6_NO_USAGE_REPORT=true")
 	output, err := cmd.CombinedOutput()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == thresholdsCrossed {
 		err = nil

@@ -34,7 +34,7 @@ var faults = []fault{
 	{"every page has the same ETag", "conditional", []edit{{"internal/cachehttp/response.go",
 		"EncodeToString(sum[:16])", "EncodeToString(sum[:0])"}}},
 	{"any ETag is answered 304", "conditional", []edit{{"internal/cachehttp/conditional.go",
-		"list[:end+2] == etag", `list[:end+2] != ""`}}},
+		"weakly || !weak) && same(opaque)", "weakly || !weak) || same(opaque)"}}},
 	{"neither flight nor lease", "stampede", []edit{noFlight, noLease}},
 	{"no lease", "stampede", []edit{noLease}},
 	{"a changed product moves no list", "products", []edit{{"internal/products/routes.go",
@@ -46,7 +46,7 @@ var (
 	noFlight = edit{"internal/cache/flight.go",
 		"	if f := c.flights.byKey[at]; f != nil {", "	if f := c.flights.byKey[at]; f != nil && c == nil {"}
 	noLease = edit{"internal/cache/resolve.go",
-		"a = c.lead(ctx, f, o, k, snap)", "a = c.fill(ctx, o, k, snap, nil)"}
+		"a = c.lead(ctx, f, o, k, snap, part)", "a = c.fill(ctx, o, k, snap, nil)"}
 )
 
 // keyWithout leaves a dimension out of the text of a key. Whoever asks first still has
