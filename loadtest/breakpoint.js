@@ -7,7 +7,7 @@
 import { whole } from './lib/expect.js';
 import { mixture, routes } from './lib/mixed.js';
 import { pageRoute } from './lib/reading.js';
-import { duration, number, plan, rate } from './lib/settings.js';
+import { duration, number, plan, rate, unbounded } from './lib/settings.js';
 import { handleSummary as summary } from './lib/summary.js';
 import { communities, probeAll } from './lib/target.js';
 
@@ -20,7 +20,7 @@ export const options = plan({
     executor: 'ramping-arrival-rate', startRate: from, stages: [{ duration: `${lasts}s`, target: to }],
     preAllocatedVUs: 100, maxVUs: number('MAX_VUS', 1000),
   },
-}, Object.fromEntries(Object.keys(routes).map((name) => [name, Infinity])), 0);
+}, unbounded(routes), 0);
 
 const breaks = (threshold) => [{ threshold, abortOnFail: true, delayAbortEval: '10s' }];
 options.thresholds[`http_req_duration{name:${pageRoute}}`] = breaks(`p(99)<${number('P99_MS', 250)}`);

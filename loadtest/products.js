@@ -11,6 +11,7 @@ import { arrivals, duration, plan, rate, within } from './lib/settings.js';
 import { refused } from './lib/shedding.js';
 import { other, probeAll, processes } from './lib/target.js';
 import { until } from './lib/witness.js';
+import { write } from './lib/writing.js';
 
 export { handleSummary } from './lib/summary.js';
 
@@ -69,33 +70,34 @@ function browse(at, as, category, page) {
 
 // stock begins a product, changes it and takes it away again, and looks each time.
 function stock(at, category) {
-  const next = other(at);
   const product = { name: `Load test ${iteration()}`, category, price: { amount: 100, currency: 'EUR' }, stock: 1 };
-  const write = (method, template, status, options) => {
-    const name = `${method} ${template}`;
-    return answer(name, at.send(method, template, { as: admin, ...options }), status, {}, name);
-  };
-  const made = write('POST', '/api/products', 201, { body: product });
-  if (!made) return;
-  const at_ = { params: { id: made.id }, expect: [404] };
-  const read = (process) => process.send('GET', '/api/products/{id}', at_);
+  const { id } = write(at, 'POST', '/api/products', 201, { as: admin, body: product });
+  const its = { params: { id }, expect: [404] };
+  const read = (process) => process.send('GET', '/api/products/{id}', its);
   const everywhere = (what, right) => {
-    that(`${what}: seen at once`, right(read(at)), made.id, one);
-    if (next) that(`${what}: seen in the other process within ${within} ms`, until(() => right(read(next))), made.id, one);
+    that(`${what}: seen at once`, right(read(at)), id, one);
+    const next = other(at);
+    if (next) that(`${what}: seen in the other process within ${within} ms`, until(() => right(read(next))), id, one);
   };
-  const last = () => shared(at.send('GET', '/api/products', { query: { category, page: Math.ceil(total / 100), perPage: 100 } }), list);
-  let total = (shared(at.send('GET', '/api/products', { query: { category, perPage: 100 } }), list) || { total: 1 }).total;
+  const onList = ending(at, category);
+  const listed = () => onList().find((item) => item.id === id);
 
   everywhere('a new product', (response) => response.status === 200);
-  last(); // so that there is something to withdraw
-  write('PUT', '/api/products/{id}', 200, { ...at_, body: { ...product, stock: 2 } });
+  listed(); // so that there is a list to withdraw
+  write(at, 'PUT', '/api/products/{id}', 200, { as: admin, ...its, body: { ...product, stock: 2 } });
   everywhere('a changed product', (response) => response.status === 200 && response.json().stock === 2);
-  const listed = ({ items }) => items.find(({ id }) => id === made.id);
-  const before = last();
-  that('a changed product: is so on its list', !before || !listed(before) || listed(before).stock === 2, before && listed(before), list);
-  write('DELETE', '/api/products/{id}', 204, at_);
+  const changed = listed();
+  that('a changed product: is so on its list', !changed || changed.stock === 2, changed, list);
+  write(at, 'DELETE', '/api/products/{id}', 204, { as: admin, ...its });
   everywhere('a deleted product', (response) => response.status === 404);
   problem('a deleted product', read(at), 404, [], one);
-  const after = last();
-  that('a deleted product: has left its list', !after || !listed(after), after && listed(after), list);
+  that('a deleted product: has left its list', !listed(), id, list);
+}
+
+// ending returns a function that reads the last page of a category, where new products
+// are. Others may have begun the next page meanwhile.
+function ending(at, category) {
+  const page = (number) => shared(at.send('GET', '/api/products', { query: { category, page: number, perPage: 100 } }), list);
+  const { total } = page(1) || { total: 1 };
+  return () => (page(Math.ceil(total / 100)) || { items: [] }).items;
 }

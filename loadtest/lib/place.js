@@ -5,6 +5,7 @@ import { fail } from 'k6';
 
 import { reader } from './reading.js';
 import { first } from './target.js';
+import { write } from './writing.js';
 
 export const owner = reader(44);
 
@@ -26,5 +27,5 @@ export function found(name, size) {
 
 // rewrite edits a post of the place at a process, which withdraws its pages everywhere.
 export function rewrite(process, post, title) {
-  return process.send('PATCH', '/api/posts/{id}', { params: { id: post }, as: owner, body: { title } });
+  write(process, 'PATCH', '/api/posts/{id}', 200, { params: { id: post }, as: owner, body: { title } });
 }

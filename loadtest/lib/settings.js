@@ -32,16 +32,23 @@ export function arrivals({ perSecond, lasts, ...others }) {
 // room is the virtual users that share a scenario's iterations.
 export const room = { preAllocatedVUs: number('VUS', 100), maxVUs: number('MAX_VUS', 400) };
 
+// bound is a threshold for durations: of the 99th percentile in ms, if there is one and
+// it is strict; else one that always holds, so that the summary shows the metric.
+export const bound = (p99) => [strict && p99 ? `p(99)<${p99}` : 'p(99)>=0'];
+
+// unbounded is routes without their bounds.
+export const unbounded = (routes) => Object.fromEntries(Object.keys(routes).map((name) => [name, 0]));
+
 // plan makes the options of scenarios that must hold this: every check, of all and of
 // each route; and, if strict, that each route answers in time and that at most 1 % of
 // the iterations are dropped. Routes is the bounds of their 99th percentiles in ms, by
-// name. What is right is not what is refused: one request in a hundred may be shed.
+// name; 0 is none. What is right is not what is refused: one request in a hundred may be shed.
 export function plan(scenarios, routes, iterations) {
   const thresholds = { checks: ['rate==1'], feed_shed: ['rate<0.01'] };
   for (const [name, p99] of Object.entries(routes)) {
     thresholds[`checks{name:${name}}`] = ['rate==1'];
     thresholds[`http_reqs{name:${name}}`] = ['count>0'];
-    thresholds[`http_req_duration{name:${name}}`] = [strict ? `p(99)<${p99}` : 'p(99)>=0'];
+    thresholds[`http_req_duration{name:${name}}`] = bound(p99);
   }
   if (strict) thresholds.dropped_iterations = [`count<=${Math.ceil(iterations / 100)}`];
   return { scenarios, thresholds, summaryTrendStats: ['med', 'p(99)', 'max'] };

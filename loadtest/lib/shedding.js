@@ -3,8 +3,10 @@
 
 import { shed } from './metrics.js';
 
-// refused tells whether a request was refused for now.
-export function refused({ status, headers }) {
+// refused tells whether a request was refused for now. One that k6 itself has given up,
+// since a threshold ended the run, is not counted.
+export function refused({ status, error, headers }) {
+  if (status === 0 && error === 'context canceled') return true;
   const is = status === 503 && headers['Retry-After'] !== undefined;
   shed.add(is);
   return is;

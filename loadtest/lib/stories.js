@@ -5,8 +5,8 @@
 import { answer, problem, that } from './expect.js';
 import { reader, withdraw } from './reading.js';
 import { users } from './settings.js';
-import { Refused, refused } from './shedding.js';
 import { witness } from './witness.js';
+import { write } from './writing.js';
 
 const posts = '/api/communities/{id}/posts';
 const post = '/api/posts/{id}';
@@ -66,17 +66,6 @@ export function tell(at, id, number) {
   if (stays) return;
   write(at, 'DELETE', member, 204, { params: { id }, as: author });
   that('leave: seen at once', !isMember(at, id, author), id, `DELETE ${member}`);
-}
-
-// write sends a write and returns what it is answered. A story that is refused a write
-// ends there.
-function write(at, method, template, status, options) {
-  const route = `${method} ${template}`;
-  const response = at.send(method, template, options);
-  if (refused(response)) throw new Refused(route);
-  const body = answer(route, response, status, {}, route);
-  if (response.status !== status) throw new Refused(route); // which has failed a check
-  return body;
 }
 
 function isMember(at, id, as) {

@@ -22,13 +22,13 @@ export function handleSummary(data) {
   return written;
 }
 
-// routes has a line for each route that thresholds name.
+// routes has a line for each route, and each phase of the run, that thresholds name.
 function routes(metrics) {
   return Object.entries(metrics).flatMap(([name, { values }]) => {
-    const [, route] = /^http_req_duration{name:(.*)}$/.exec(name) || [];
-    if (!route) return [];
-    const { count } = metrics[`http_reqs{name:${route}}`].values;
-    return [`  ${route}: ${count} requests, median ${ms(values.med)}, p99 ${ms(values['p(99)'])}`];
+    const [, tag, what] = /^http_req_duration{(name|phase):(.*)}$/.exec(name) || [];
+    if (!tag) return [];
+    const of = tag === 'phase' ? `phase ${what}:` : `${what}: ${metrics[`http_reqs{name:${what}}`].values.count} requests,`;
+    return [`  ${of} median ${ms(values.med)}, p99 ${ms(values['p(99)'])}`];
   });
 }
 
