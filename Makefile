@@ -17,6 +17,9 @@ BENCHES   ?= 6
 k6 = $(shell command -v k6 || echo go run $(K6))
 export K6_NO_USAGE_REPORT := true
 
+# Of a BASE_URL that was given, the other process is known only if it was given, too.
+other = $(if $(filter-out file,$(origin BASE_URL)),$(if $(filter-out file,$(origin OTHER_URL)),$(OTHER_URL)),$(OTHER_URL))
+
 .DEFAULT_GOAL := help
 
 ##@ Running
@@ -128,6 +131,14 @@ smoke: ## Walk the main job through the service at BASE_URL and check every stat
 pods: ## Check that what is written at BASE_URL shows at OTHER_URL, another process, within a second
 	$(k6) run --quiet --env BASE_URL=$(BASE_URL) --env OTHER_URL=$(OTHER_URL) loadtest/pods.js
 
+.PHONY: loadtest
+loadtest: ## Run a k6 scenario against BASE_URL and keep its report: SCENARIO=feed_mixed; without one, list them
+	@SCENARIO='$(SCENARIO)' BASE_URL='$(BASE_URL)' OTHER_URL='$(other)' K6='$(k6)' sh loadtest/run.sh
+
+.PHONY: loadtest-proof
+loadtest-proof: ## Break the service in each way that a scenario checks for, and show which checks fail (some minutes)
+	@go run ./loadtest/proof --k6 '$(k6)'
+
 .PHONY: curl
 curl: ## Ask the service at BASE_URL as a client with a cache of its own does: entity tags and codings
 	@BASE_URL=$(BASE_URL) .ci/conditional
@@ -146,4 +157,4 @@ clean: ## Delete what was built
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

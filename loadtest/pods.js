@@ -12,13 +12,13 @@ import { Counter, Trend } from 'k6/metrics';
 
 import { client, person } from './lib/api.js';
 import { answer, that } from './lib/expect.js';
+import { first as api, probe } from './lib/target.js';
 
 export { handleSummary } from './lib/summary.js';
 
 const rounds = 5;
 const limit = 1000; // ms
 
-const api = client(__ENV.BASE_URL || 'http://localhost:8080');
 const other = client(__ENV.OTHER_URL || 'http://localhost:8081');
 
 const delay = new Trend('delay', true);
@@ -33,10 +33,7 @@ const page = '/api/communities/{id}/posts';
 const ada = person(44);
 
 export function setup() {
-  for (const { base, send } of [api, other]) {
-    const ready = send('GET', '/readyz');
-    if (ready.status !== 200) fail(`no service is ready at ${base} (${ready.status} ${ready.error})`);
-  }
+  [api, other].forEach(probe);
   const made = api.send('POST', '/api/communities', { as: ada, body: { name: 'Pods' } });
   if (made.status !== 201) fail(`cannot begin a community: ${made.status} ${made.body}`);
   return made.json().id;

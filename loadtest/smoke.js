@@ -12,6 +12,7 @@ import { fail } from 'k6';
 import { Counter } from 'k6/metrics';
 
 import { answer } from './lib/expect.js';
+import { first, probe } from './lib/target.js';
 import { catalogue } from './smoke/catalogue.js';
 import { members } from './smoke/members.js';
 import { mix, scene } from './smoke/mix.js';
@@ -40,14 +41,9 @@ export const options = {
 // setup looks whether there is a service to test, and makes the community that
 // mix reads.
 export function setup() {
-  const ready = api('GET', '/readyz');
-  if (ready.status === 0) fail(`no service answers at ${base}: start one with "make run" or "make up" (${ready.error})`);
-  if (ready.status !== 200) fail(`the service at ${base} is not ready: ${ready.status} ${ready.body}`);
-
+  probe(first);
   const made = api('POST', '/api/communities', { as: ada, body: { name: 'Smoke: read by everybody' } });
-  if (made.status === 401) fail(`the service at ${base} refuses this script's tokens: set JWT_SECRET to the service's own`);
-  if (made.status !== 201) fail(`user ${ada.id} cannot begin a community at ${base} (${made.status} ${made.body}): has "api seed" been run?`);
-
+  if (made.status !== 201) fail(`user ${ada.id} cannot begin a community at ${base}: ${made.status} ${made.body}`);
   return scene(made.json().id);
 }
 

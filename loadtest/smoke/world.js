@@ -1,11 +1,11 @@
 // The people and places of the smoke test, and what a personal page's header says.
 
-import { client, person } from '../lib/api.js';
+import { person } from '../lib/api.js';
 import { answer, that } from '../lib/expect.js';
+import { first } from '../lib/target.js';
 
-const service = client(__ENV.BASE_URL || 'http://localhost:8080');
-export const base = service.base;
-export const api = service.send;
+export const base = first.base;
+export const api = first.send;
 
 export const ada = person(44, { locale: 'en' });
 export const ben = person(45, { locale: 'en' });
