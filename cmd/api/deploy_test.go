@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -16,23 +14,21 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/identity"
+	"example.com/communityfeed/internal/overlay"
 )
 
 // Builds of the program that differ as two commits do: the later one has a feed page
 // with a dimension more, which shows in its body. They are built by way of -overlay,
 // so nothing in the production code knows of them.
 var (
-	density = []edit{
-		{"internal/feed/routes.go", `cachehttp.ID("id")}, Query: page,`,
-			`cachehttp.ID("id")}, Query: append([]cachehttp.Param{cachehttp.OneOf("density", "full", "full", "brief")}, page...),`},
-		{"internal/feed/handler.go", "type feedBody struct {\n", "type feedBody struct {\n\tDensity string `json:\"density\"`\n"},
-		{"internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: c.QueryParam(\"density\"),\n"},
+	density = []overlay.Edit{
+		overlay.Replace("internal/feed/routes.go", `cachehttp.ID("id")}, Query: page,`,
+			`cachehttp.ID("id")}, Query: append([]cachehttp.Param{cachehttp.OneOf("density", "full", "full", "brief")}, page...),`),
+		overlay.Replace("internal/feed/handler.go", "type feedBody struct {\n", "type feedBody struct {\n\tDensity string `json:\"density\"`\n"),
+		overlay.Replace("internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: c.QueryParam(\"density\"),\n"),
 	}
-	versionTwo = edit{"internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`}
+	versionTwo = overlay.Replace("internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`)
 )
-
-// edit replaces a text that occurs once in a file of the repository.
-type edit struct{ file, old, new string }
 
 // build is a program that was built.
 type build struct {
@@ -40,57 +36,21 @@ type build struct {
 	young bool // it has the dimension that came
 }
 
-func buildWith(t *testing.T, edits ...edit) build {
+func buildWith(t *testing.T, edits ...overlay.Edit) build {
 	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
+	const root = "../.."
 	dir := t.TempDir()
-	var overlay struct{ Replace map[string]string }
-	overlay.Replace = map[string]string{}
-	for _, e := range edits {
-		original := filepath.Join(root, e.file)
-		edited, again := overlay.Replace[original]
-		if !again {
-			edited = filepath.Join(dir, strings.ReplaceAll(e.file, "/", "_"))
-			overlay.Replace[original] = edited
-			write(t, edited, read(t, original))
-		}
-		text := read(t, edited)
-		if n := strings.Count(text, e.old); n != 1 {
-			t.Fatalf("%q occurs %d times in %s", e.old, n, e.file)
-		}
-		write(t, edited, strings.Replace(text, e.old, e.new, 1))
-	}
-	listed, err := json.Marshal(overlay)
+	file, err := overlay.Lay(root, dir, edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "overlay.json"), string(listed))
 	program := filepath.Join(dir, "api")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", filepath.Join(dir, "overlay.json"), "-ldflags=-s -w", "-o", program, "./cmd/api")
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-overlay", file, "-ldflags=-s -w", "-o", program, "./cmd/api")
 	cmd.Dir = root
 	if output, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, output)
 	}
 	return build{program, len(edits) > 0}
-}
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	content, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
-
-func write(t *testing.T, file, content string) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // command is the build with arguments, in the repository's root.

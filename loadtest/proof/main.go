@@ -28,6 +28,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"example.com/communityfeed/internal/embedded"
+	"example.com/communityfeed/internal/overlay"
 	"example.com/communityfeed/loadtest/internal/rig"
 )
 
@@ -119,7 +120,7 @@ func row(what, scenario string, failed []string, none string) {
 
 // try builds the program with these edits, lets two processes of it serve over one
 // cache that nobody else has, and returns which checks of the scenarios fail.
-func (p *prover) try(ctx context.Context, edits []edit, scenarios ...string) (failed []string, err error) {
+func (p *prover) try(ctx context.Context, edits []overlay.Edit, scenarios ...string) (failed []string, err error) {
 	if err := build(ctx, p.rig.Program, p.scratch, edits); err != nil {
 		return nil, err
 	}

@@ -1,18 +1,12 @@
 package main
 
-// A fault is one way to break the service, and the scenario that must notice. Each
-// edit's text must occur in its file exactly once, so that a fault which the code has
-// outgrown is noticed.
+import "example.com/communityfeed/internal/overlay"
+
+// A fault is one way to break the service, and the scenario that must notice.
 type fault struct {
 	name     string
 	scenario string
-	edits    []edit
-}
-
-type edit struct {
-	file string // from the module's root
-	old  string
-	new  string
+	edits    []overlay.Edit
 }
 
 var faults = []fault{
@@ -21,38 +15,38 @@ var faults = []fault{
 	{"the flag is not in a page's key", "feed_mixed", keyWithout("feed.page", "feed_v2")},
 	{"the locale is not in the key of what pages share", "feed_mixed", keyWithout("feed.shared", "locale")},
 	{"the order is not in the key of what pages share", "feed_mixed", keyWithout("feed.shared", "order")},
-	{"the handler is told that nobody has the flag", "feed_mixed", []edit{{"internal/identity/dimensions.go",
-		"c.feedV2 = value == flagOn", "c.feedV2 = false"}}},
-	{"a deletion moves no tags", "feed_mixed", []edit{{"internal/feed/routes.go",
+	{"the handler is told that nobody has the flag", "feed_mixed", []overlay.Edit{overlay.Replace("internal/identity/dimensions.go",
+		"c.feedV2 = value == flagOn", "c.feedV2 = false")}},
+	{"a deletion moves no tags", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/routes.go",
 		"func(e PostDeleted) cache.Move { return cache.Revoked(e.Community.Tag(), e.Post.Tag()) }",
-		"func(PostDeleted) cache.Move { return cache.Revoked() }"}}},
-	{"a like moves no tags", "feed_mixed", []edit{{"internal/feed/routes.go",
+		"func(PostDeleted) cache.Move { return cache.Revoked() }")}},
+	{"a like moves no tags", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/routes.go",
 		"func(e PostLiked) cache.Move { return cache.Changed(cachehttp.UserTag(e.User)) }",
-		"func(PostLiked) cache.Move { return cache.Changed() }"}}},
-	{"a process does not hear of another's moves", "feed_mixed", []edit{{"internal/cache/subscription.go",
-		"		c.heard.hear(Tag(name))\n", ""}}},
-	{"every page has the same ETag", "conditional", []edit{{"internal/cachehttp/response.go",
-		"EncodeToString(sum[:16])", "EncodeToString(sum[:0])"}}},
-	{"any ETag is answered 304", "conditional", []edit{{"internal/cachehttp/conditional.go",
-		"weakly || !weak) && same(opaque)", "weakly || !weak) || same(opaque)"}}},
-	{"neither flight nor lease", "stampede", []edit{noFlight, noLease}},
-	{"no lease", "stampede", []edit{noLease}},
-	{"a changed product moves no list", "products", []edit{{"internal/products/routes.go",
+		"func(PostLiked) cache.Move { return cache.Changed() }")}},
+	{"a process does not hear of another's moves", "feed_mixed", []overlay.Edit{overlay.Replace("internal/cache/subscription.go",
+		"		c.heard.hear(Tag(name))\n", "")}},
+	{"every page has the same ETag", "conditional", []overlay.Edit{overlay.Replace("internal/cachehttp/response.go",
+		"EncodeToString(sum[:16])", "EncodeToString(sum[:0])")}},
+	{"any ETag is answered 304", "conditional", []overlay.Edit{overlay.Replace("internal/cachehttp/conditional.go",
+		"weakly || !weak) && same(opaque)", "weakly || !weak) || same(opaque)")}},
+	{"neither flight nor lease", "stampede", []overlay.Edit{noFlight, noLease}},
+	{"no lease", "stampede", []overlay.Edit{noLease}},
+	{"a changed product moves no list", "products", []overlay.Edit{overlay.Replace("internal/products/routes.go",
 		"cache.Changed(catalogue, e.Before.Category.Tag(), e.After.Category.Tag(), e.After.ID.Tag())",
-		"cache.Changed(e.After.ID.Tag())"}}},
+		"cache.Changed(e.After.ID.Tag())")}},
 }
 
 var (
-	noFlight = edit{"internal/cache/flight.go",
-		"	if f := c.flights.byKey[at]; f != nil {", "	if f := c.flights.byKey[at]; f != nil && c == nil {"}
-	noLease = edit{"internal/cache/resolve.go",
-		"a = c.lead(ctx, f, o, k, snap, part)", "a = c.fill(ctx, o, k, snap, nil)"}
+	noFlight = overlay.Replace("internal/cache/flight.go",
+		"	if f := c.flights.byKey[at]; f != nil {", "	if f := c.flights.byKey[at]; f != nil && c == nil {")
+	noLease = overlay.Replace("internal/cache/resolve.go",
+		"a = c.lead(ctx, f, o, k, snap, part)", "a = c.fill(ctx, o, k, snap, nil)")
 )
 
 // keyWithout leaves a dimension out of the text of a key. Whoever asks first still has
 // the page made for them: it is then everybody's.
-func keyWithout(key, dim string) []edit {
-	return []edit{{"internal/cache/key.go",
+func keyWithout(key, dim string) []overlay.Edit {
+	return []overlay.Edit{overlay.Replace("internal/cache/key.go",
 		"	for i, f := range s.fields {\n		b = append(b, f...)\n",
-		"	for i, f := range s.fields {\n		if s.Name == \"" + key + "\" && s.Dims[i] == \"" + dim + "\" {\n			continue\n		}\n		b = append(b, f...)\n"}}
+		"	for i, f := range s.fields {\n		if s.Name == \""+key+"\" && s.Dims[i] == \""+dim+"\" {\n			continue\n		}\n		b = append(b, f...)\n")}
 }

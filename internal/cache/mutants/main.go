@@ -14,8 +14,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -27,6 +25,8 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"example.com/communityfeed/internal/overlay"
 )
 
 // A mutant is one way to break the cache. Its text must occur in the file exactly
@@ -122,36 +122,30 @@ type laid struct {
 	seed     string        // of the simulator
 }
 
-// lay writes the broken file, and what tells the go command to take it, to a folder.
+// edit is the mutant as an edit of the module's files.
+func (m mutant) edit() overlay.Edit {
+	file := m.file
+	if !strings.Contains(file, "/") {
+		file = cacheDir + "/" + file
+	}
+	return overlay.Edit{File: file, Old: m.old, New: m.new}
+}
+
+// lay puts the mutant into a folder of its own, from where the go command takes it.
 func lay(m mutant, scratch string) (*laid, error) {
-	l := &laid{mutant: m, dir: cacheDir, inCache: true, examined: make(chan struct{})}
-	name := m.file
-	if folder, file := filepath.Split(m.file); folder != "" {
-		l.dir, l.inCache, name = folder, false, file
-	}
-	var err error
-	if l.dir, err = filepath.Abs(l.dir); err != nil {
+	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(l.dir, name)
-	source, err := os.ReadFile(path)
+	e := m.edit()
+	file, err := overlay.Lay(".", scratch, e)
 	if err != nil {
 		return nil, err
 	}
-	if n := bytes.Count(source, []byte(m.old)); n != 1 {
-		return nil, fmt.Errorf("%q occurs %d times in %s", m.old, n, m.file)
-	}
-	broken := filepath.Join(scratch, name)
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: broken}})
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(scratch, "overlay.json")
-	l.flags = []string{"-overlay", file}
-	return l, errors.Join(
-		os.Mkdir(scratch, 0o700),
-		os.WriteFile(broken, bytes.Replace(source, []byte(m.old), []byte(m.new), 1), 0o600),
-		os.WriteFile(file, overlay, 0o600))
+	dir, err := filepath.Abs(filepath.Dir(e.File))
+	return &laid{
+		mutant: m, dir: dir, inCache: filepath.Dir(e.File) == cacheDir,
+		flags: []string{"-overlay", file}, examined: make(chan struct{}),
+	}, err
 }
 
 // examine finds out which tests and which seed notice the mutant.
