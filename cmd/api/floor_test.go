@@ -137,7 +137,8 @@ func (f *floor) copy(p *program, headers []string) (path string, header http.Hea
 	}
 	var status int
 	var body bytes.Buffer
-	for range 2 { // the second is a hit
+	// The second is a hit, unless the page has expired and is being refreshed.
+	for tries := 0; header.Get("X-Cache") != "HIT" && tries < 100; tries++ {
 		response, err := http.DefaultTransport.RoundTrip(request) // which decodes nothing if Accept-Encoding is set
 		if err != nil {
 			f.b.Fatal(err)
