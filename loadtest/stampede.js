@@ -56,8 +56,8 @@ export default whole(({ community, posts }) => {
 // count adds up the loads of all processes.
 function count() {
   const texts = processes.map(({ send }) => send('GET', '/metrics').body);
-  const sum = (key) => texts.reduce((total, text) => total + loadsOf(text, key), 0);
-  return { whole: sum('feed.page/1'), shared: sum('feed.shared/1') };
+  const sum = (name) => texts.reduce((total, text) => total + loadsOf(text, name), 0);
+  return { whole: sum('feed.page'), shared: sum('feed.shared') };
 }
 
 function once(what, times) {

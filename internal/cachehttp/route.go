@@ -43,9 +43,10 @@ type Route struct {
 
 // UserTag is the tag of everything that was made for one user. Every page with a
 // user dimension carries it.
-func UserTag(u identity.UserID) cache.Tag { return userTag(u.String()) }
+func UserTag(u identity.UserID) cache.Tag { return UserTagOf(u.String()) }
 
-func userTag(value string) cache.Tag { return cache.Tag("user:" + value) }
+// UserTagOf is UserTag of a user as keys have them, as text.
+func UserTagOf(value string) cache.Tag { return cache.Tag("user:" + value) }
 
 // spec compiles the route to the key that the cache knows.
 func (r Route) spec() cache.Spec {
@@ -71,7 +72,7 @@ func (r Route) tags() func(cache.Key) []cache.Tag {
 		if r.Tags != nil {
 			tags = append(tags, r.Tags(k)...)
 		}
-		return append(tags, userTag(k.Get(dim)))
+		return append(tags, UserTagOf(k.Get(dim)))
 	}
 }
 

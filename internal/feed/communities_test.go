@@ -14,6 +14,10 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	owner, member, outsider := w.user("Owner"), w.user("Member"), w.user("Outsider")
 	id := w.community(Private, owner, member)
 	post := w.post(member, id, "Secret")
+	page, err := w.Shared(t.Context(), id, "en", Newest, start, 10)
+	if err != nil || !page.Private {
+		t.Fatalf("the shared part of a private community: %+v, %v", page, err)
+	}
 
 	for _, c := range []struct {
 		name string
@@ -27,7 +31,7 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	} {
 		_, err := w.Community(t.Context(), id, c.who.User())
 		wantStatus(t, c.name+" reads the community", err, c.want)
-		_, err = w.Personal(t.Context(), id, c.who.User(), nil)
+		_, err = w.shown(c.who, id, page)
 		wantStatus(t, c.name+" reads its page", err, c.want)
 		_, err = w.Post(t.Context(), post, "en", c.who.User())
 		wantStatus(t, c.name+" reads its post", err, c.want)
@@ -103,7 +107,7 @@ func TestRemovedMemberSeesNothingAnyMore(t *testing.T) {
 	if err := w.RemoveMember(t.Context(), owner, id, member.User()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.Personal(t.Context(), id, member.User(), nil)
+	_, err := w.shown(member, id, SharedPage{Private: true})
 	wantStatus(t, "page", err, http.StatusNotFound)
 	_, err = w.Post(t.Context(), post, "en", member.User())
 	wantStatus(t, "post", err, http.StatusNotFound)

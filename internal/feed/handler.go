@@ -22,14 +22,16 @@ import (
 type Handler struct {
 	store   *Store
 	shared  *cache.Source[SharedPage]
+	readers *cache.Source[Reader]
 	cursors *cachehttp.Cursors
 }
 
-// NewHandler returns a handler that keeps the shared parts of pages in the cache.
+// NewHandler returns a handler that keeps the parts of pages in the cache.
 func NewHandler(store *Store, c *cache.Cache, cursors *cachehttp.Cursors) *Handler {
 	return &Handler{
 		store:   store,
 		shared:  cache.NewSource(c, sharedPart, cache.JSON[SharedPage]{}, store.loadShared),
+		readers: cache.NewSource(c, readerPart, cache.JSON[Reader]{}, store.loadReader),
 		cursors: cursors,
 	}
 }
@@ -80,14 +82,34 @@ func (h *Handler) page(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := h.store.Personal(ctx, id, who.User(), shared.Posts)
+	own, err := h.personal(ctx, id, who.User(), shared)
+	if err != nil {
+		return err
+	}
+	posts, err := compose(id, shared, own)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, feedBody{
 		Viewer: viewer(who), Community: id, Locale: who.Locale(), Order: order,
-		Items: compose(shared.Posts, own), Next: h.next(shared.Next),
+		Items: posts, Next: h.next(shared.Next),
 	})
+}
+
+// personal returns what a reader, who may be nobody, adds to a page: from what is kept
+// of them, or by a query for just this page if that does not tell.
+func (h *Handler) personal(ctx context.Context, id CommunityID, user identity.UserID, page SharedPage) (Personal, error) {
+	if user == 0 {
+		return Personal{}, nil
+	}
+	reader, err := h.readers.GetOrSet(ctx, user.String())
+	if err != nil {
+		return Personal{}, err
+	}
+	if own, known := reader.adds(id, page); known {
+		return own, nil
+	}
+	return h.store.Personal(ctx, id, user, page.Posts)
 }
 
 func (h *Handler) post(c echo.Context) error {

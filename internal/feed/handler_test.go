@@ -264,13 +264,13 @@ func TestRequestsThatAreRefused(t *testing.T) {
 	}
 }
 
-// The table of the design, word for word.
+// What each event moves, word for word.
 func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 	for _, c := range []struct {
 		event any
 		want  cache.Move
 	}{
-		{CommunityCreated{12, 7, Public}, cache.Changed("communities", "community:12")},
+		{CommunityCreated{12, 7, Public}, cache.Changed("communities", "community:12", "user:7")},
 		{MemberJoined{12, 42}, cache.Changed("user:42")},
 		{MemberLeft{12, 42}, cache.Revoked("user:42")},
 		{PostCreated{12, 991, 7}, cache.Changed("community:12", "post:991")},

@@ -131,7 +131,10 @@ func TestComposeLeavesTheSharedPostsAlone(t *testing.T) {
 		{ID: 1, Author: Person{ID: 7}},
 	}
 	before := slices.Clone(shared)
-	got := compose(shared, Personal{Likes: []PostID{1}, Blocked: []identity.UserID{8}})
+	got, err := compose(1, SharedPage{Posts: shared}, Personal{Likes: []PostID{1}, Blocked: []identity.UserID{8}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	want := []Post{{ID: 3, Author: Person{ID: 7}}, {ID: 1, Author: Person{ID: 7}, LikedByMe: true}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("composed (-want +got):\n%s", diff)

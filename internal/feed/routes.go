@@ -47,9 +47,12 @@ func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 // the new count when the page's time is over. If each like emptied the pages of a
 // busy community, there would be no cache.
 //
-// What is new moves its own tag as well: it may be remembered as not found.
+// What is new moves its own tag as well: it may be remembered as not found. Its owner
+// is a member from the start, and their pages must know.
 var Moves = cache.Rules{
-	cache.On(func(e CommunityCreated) cache.Move { return cache.Changed(communities, e.Community.Tag()) }),
+	cache.On(func(e CommunityCreated) cache.Move {
+		return cache.Changed(communities, e.Community.Tag(), cachehttp.UserTag(e.Owner))
+	}),
 	cache.On(func(e MemberJoined) cache.Move { return cache.Changed(cachehttp.UserTag(e.User)) }),
 	cache.On(func(e MemberLeft) cache.Move { return cache.Revoked(cachehttp.UserTag(e.User)) }),
 	cache.On(func(e PostCreated) cache.Move { return cache.Changed(e.Community.Tag(), e.Post.Tag()) }),
@@ -77,8 +80,8 @@ var communityPage = cachehttp.Route{
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("id"))} },
 }
 
-// feedPage is composed: sharedPart below is a part of it, so its tags are among
-// these.
+// feedPage is composed: sharedPart and readerPart below are parts of it, so their tags
+// are among its own.
 func feedPage(page []cachehttp.Param) cachehttp.Route {
 	return cachehttp.Route{
 		Name: "feed.page", Version: 1,
@@ -92,10 +95,18 @@ func feedPage(page []cachehttp.Param) cachehttp.Route {
 // sharedPart is what a feed page has in common for all its readers: a data load,
 // not a page, so its dimensions are its own.
 var sharedPart = cache.Spec{
-	Name: "feed.shared", Version: 1,
+	Name: "feed.shared", Version: 2,
 	Dims:   []string{"community", "locale", "order", "after", "limit"},
-	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
+	Policy: cache.Policy{Fresh: cache.Short}, // a part is fresh or not used
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("community"))} },
+}
+
+// readerPart is what all feed pages of one reader have in common.
+var readerPart = cache.Spec{
+	Name: "feed.reader", Version: 1,
+	Dims:   []string{"user"},
+	Policy: cache.Policy{Fresh: cache.Short},
+	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{cachehttp.UserTagOf(k.Get("user"))} },
 }
 
 var postPage = cachehttp.Route{

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cachehttp"
@@ -121,11 +122,38 @@ func (w *town) page(who identity.Caller, id CommunityID, o Order, after position
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	own, err := w.Personal(w.t.Context(), id, who.User(), shared.Posts)
+	posts, err := w.shown(who, id, shared)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return compose(shared.Posts, own), shared.Next
+	return posts, shared.Next
+}
+
+// shown shows a shared page to one reader, whichever way it is found out what is theirs:
+// both must say the same.
+func (w *town) shown(who identity.Caller, id CommunityID, page SharedPage) ([]Post, error) {
+	w.t.Helper()
+	var reader Reader
+	var asked Personal
+	if user := who.User(); user != 0 {
+		var err error
+		if reader, err = w.Reader(w.t.Context(), user); err != nil {
+			w.t.Fatal(err)
+		}
+		if asked, err = w.Personal(w.t.Context(), id, user, page.Posts); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	kept, known := reader.adds(id, page)
+	if !known {
+		kept = asked
+	}
+	posts, err := compose(id, page, kept)
+	again, errAgain := compose(id, page, asked)
+	if diff := cmp.Diff(again, posts); diff != "" || status(err) != status(errAgain) {
+		w.t.Errorf("user %s, by what is kept of them: %v, by a query: %v (-query +kept):\n%s", who.User(), err, errAgain, diff)
+	}
+	return posts, err
 }
 
 // status is the HTTP status that an error stands for: 200 for none, 500 for one

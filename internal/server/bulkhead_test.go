@@ -75,9 +75,9 @@ func TestWhenNoConnectionIsFreeReadersGetAStaleCopyOrAreToldToRetry(t *testing.T
 	}
 }
 
-// age leaves the entries in L2 so much of their life. How old an entry is follows
-// from that.
-func (h house) age(t *testing.T, left time.Duration) {
+// age makes the entries in L2 older: how old one is follows from what is left of its
+// life.
+func (h house) age(t *testing.T, by time.Duration) {
 	t.Helper()
 	o, err := redis.ParseURL(h.l2URL)
 	if err != nil {
@@ -90,7 +90,11 @@ func (h house) age(t *testing.T, left time.Duration) {
 		t.Fatalf("entries in L2: %q, %v", keys, err)
 	}
 	for _, key := range keys {
-		if err := client.PExpire(t.Context(), key, left).Err(); err != nil {
+		left, err := client.PTTL(t.Context(), key).Result()
+		if err == nil {
+			err = client.PExpire(t.Context(), key, left-by).Err() // gone, if that is not positive
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,10 +5,12 @@ export function gauge(text, name) {
   return value(text, name);
 }
 
-// loadsOf returns how many loads the service has made under a key, such as
-// "feed.page/1". One that has not been loaded yet is not on the page.
-export function loadsOf(text, key) {
-  return value(text, `communityfeed_cache_loads_total{key="${key}"}`) || 0;
+// loadsOf returns how many loads the service has made under a name of keys, such as
+// "feed.page", in all its versions. One that has not been loaded yet is not on the page.
+export function loadsOf(text, name) {
+  const begins = `communityfeed_cache_loads_total{key="${name}/`;
+  return text.split('\n').filter((line) => line.startsWith(begins))
+    .reduce((sum, line) => sum + Number(line.slice(line.indexOf('} ') + 2)), 0);
 }
 
 function value(text, series) {

@@ -3,8 +3,8 @@
 // It shows what reaches Postgres, and when the last of them has the new page.
 //
 // Idea: which posts a page shows is loaded once for all readers of a language and an
-// order; what is their own is one small query each. So a busy community costs what its
-// readers cost, and never their number times the large query.
+// order; what is their own is loaded once for each of them, and a post does not change
+// it. So what a post costs the database does not depend on how many read it.
 //
 // Invariant: every answer after the post is its reader's, and shows the post, or the
 // run fails.
@@ -130,8 +130,8 @@ type storm struct {
 
 type storms []storm
 
-// table has a column for every key that was loaded. A page's own load is the personal
-// query; what else it needs are loads of other keys.
+// table has a column for every key that was loaded. The load of a page is to put it
+// together; what it asks of Postgres are loads of other keys.
 func (all storms) table() report.Table {
 	var keys []string
 	for _, s := range all {

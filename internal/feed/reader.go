@@ -1,0 +1,145 @@
+package feed
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/identity"
+)
+
+// readerRows is how many rows of a kind are kept of a reader: 8 KB of numbers.
+const readerRows = 1000
+
+// Reader is what the pages of all communities need to know of one who reads them. It
+// is cached once for each user, so what they like, block or join costs one query,
+// however many pages show it, and a new post in a community costs its readers none.
+//
+// The zero Reader is nobody: who likes nothing, blocks nobody and is a member nowhere.
+type Reader struct {
+	Member  numbers[CommunityID]     `json:"member"`
+	Blocked numbers[identity.UserID] `json:"blocked"`
+	Likes   numbers[PostID]          `json:"likes"`
+}
+
+// numbers are what the rows of one user point to, the largest first. The younger a post
+// the larger its number, so if there are too many to keep, those are kept that the first
+// pages ask about.
+type numbers[ID ~int64] struct {
+	IDs  []ID `json:"ids"`
+	More bool `json:"more"` // there are others, all smaller than the last
+}
+
+// newNumbers keeps at most readerRows of ids, which are descending.
+func newNumbers[ID ~int64](ids []ID) numbers[ID] {
+	if len(ids) > readerRows {
+		return numbers[ID]{IDs: slices.Clip(ids[:readerRows]), More: true}
+	}
+	return numbers[ID]{IDs: ids}
+}
+
+// has reports whether id is among them; known is false if what is kept does not tell.
+func (n numbers[ID]) has(id ID) (yes, known bool) {
+	i, yes := slices.BinarySearchFunc(n.IDs, id, func(a, b ID) int { return cmp.Compare(b, a) })
+	return yes, yes || !n.More || i < len(n.IDs)
+}
+
+// One more than is kept tells whether there are others.
+const readerSQL = `
+	SELECT ARRAY (SELECT community_id FROM members WHERE user_id = $1 ORDER BY community_id DESC LIMIT $2),
+	       ARRAY (SELECT blocked_id FROM blocks WHERE blocker_id = $1 ORDER BY blocked_id DESC LIMIT $2),
+	       ARRAY (SELECT post_id FROM likes WHERE user_id = $1 ORDER BY post_id DESC LIMIT $2)`
+
+// Reader reads what is kept of a user. Of one who does not exist there is nothing.
+func (s *Store) Reader(ctx context.Context, user identity.UserID) (Reader, error) {
+	var (
+		member  []CommunityID
+		blocked []identity.UserID
+		likes   []PostID
+	)
+	if err := s.read.QueryRow(ctx, readerSQL, user, readerRows+1).Scan(&member, &blocked, &likes); err != nil {
+		return Reader{}, fmt.Errorf("reading what is kept of user %d: %w", user, err)
+	}
+	return Reader{Member: newNumbers(member), Blocked: newNumbers(blocked), Likes: newNumbers(likes)}, nil
+}
+
+// loadReader is the load behind readerPart.
+func (s *Store) loadReader(ctx context.Context, k cache.Key) (Reader, error) {
+	user, err := identity.ParseUserID(k.Get("user"))
+	if err != nil {
+		return Reader{}, fmt.Errorf("user of key %s: %w", k, err)
+	}
+	return s.Reader(ctx, user)
+}
+
+// Personal is what one reader adds to a shared page of a community.
+type Personal struct {
+	Member  bool              // of the community; of a public one it may be left out
+	Likes   []PostID          // of the page's posts
+	Blocked []identity.UserID // of the page's authors
+}
+
+// adds returns what the reader adds to a page of a community. It reports false if more
+// would have to be known of them than is kept.
+func (r Reader) adds(id CommunityID, page SharedPage) (own Personal, known bool) {
+	if page.Private {
+		if own.Member, known = r.Member.has(id); !known {
+			return Personal{}, false
+		}
+	}
+	for _, p := range page.Posts {
+		likes, known := r.Likes.has(p.ID)
+		blocks, knownToo := r.Blocked.has(p.Author.ID)
+		if !known || !knownToo {
+			return Personal{}, false
+		}
+		if likes {
+			own.Likes = append(own.Likes, p.ID)
+		}
+		if blocks {
+			own.Blocked = append(own.Blocked, p.Author.ID)
+		}
+	}
+	return own, true
+}
+
+const personalSQL = `
+	SELECT EXISTS (SELECT FROM members WHERE community_id = $1 AND user_id = $2),
+	       ARRAY (SELECT post_id FROM likes WHERE user_id = $2 AND post_id = ANY($3)),
+	       ARRAY (SELECT blocked_id FROM blocks WHERE blocker_id = $2 AND blocked_id = ANY($4))`
+
+// Personal reads what a user adds to a page of these posts, however much there is of
+// them.
+func (s *Store) Personal(ctx context.Context, id CommunityID, user identity.UserID, posts []Post) (Personal, error) {
+	ids := make([]PostID, len(posts))
+	authors := make([]identity.UserID, len(posts))
+	for i, p := range posts {
+		ids[i], authors[i] = p.ID, p.Author.ID
+	}
+	var own Personal
+	if err := s.read.QueryRow(ctx, personalSQL, id, user, ids, authors).Scan(&own.Member, &own.Likes, &own.Blocked); err != nil {
+		return Personal{}, fmt.Errorf("reading what user %d adds to community %d: %w", user, id, err)
+	}
+	return own, nil
+}
+
+// compose shows a shared page of a community to one reader. To who may not see the
+// community it does not exist. Posts of authors whom the reader has blocked are left
+// out, so a page may be shorter than its limit, even empty, and still not be the last.
+// The page given is shared with other readers and stays as it is.
+func compose(id CommunityID, page SharedPage, own Personal) ([]Post, error) {
+	if page.Private && !own.Member {
+		return nil, communityNotFound(id)
+	}
+	seen := make([]Post, 0, len(page.Posts))
+	for _, p := range page.Posts {
+		if slices.Contains(own.Blocked, p.Author.ID) {
+			continue
+		}
+		p.LikedByMe = slices.Contains(own.Likes, p.ID)
+		seen = append(seen, p)
+	}
+	return seen, nil
+}
