@@ -77,6 +77,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
+	spendMemory(log)
 	if c.Secret == developmentSecret {
 		log.Warn("tokens are checked against the development secret, which everybody knows")
 	}

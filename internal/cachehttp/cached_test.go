@@ -288,7 +288,7 @@ func TestStaleAnswerIsNotFreshInTheBrowser(t *testing.T) {
 	}
 	rec := httptest.NewRecorder()
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodGet, "/", nil), rec)
-	if err := m.write(c, cache.Result[*response]{Value: r, Outcome: cache.Stale}); err != nil {
+	if err := m.write(c.Request(), c.Response(), cache.Result[*response]{Value: r, Outcome: cache.Stale}); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]string{

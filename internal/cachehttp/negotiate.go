@@ -39,6 +39,8 @@ func accepted(values []string) weights {
 			return weights{plain: -1, gzipped: 1000, zstded: -1}
 		case "gzip, deflate, br, zstd", "deflate, gzip, br, zstd", "zstd, gzip":
 			return weights{plain: -1, gzipped: 1000, zstded: 1000}
+		case "identity":
+			return weights{plain: 1000, gzipped: -1, zstded: -1}
 		}
 	}
 	return parseWeights(values)

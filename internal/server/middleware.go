@@ -29,39 +29,42 @@ const (
 // before identity: what is too large is not worth a signature check.
 func (s *Server) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		name(c)
+		p := &passage{Context: c}
+		p.name()
 		if r := c.Request(); r.Method != http.MethodGet && r.Method != http.MethodHead {
 			defer s.change(c)()
 		}
-		s.observe(c, next)
+		s.observe(p, next)
 		return nil // it has been answered
 	}
 }
 
 // answer is what is observed.
-func (s *Server) answer(c echo.Context, next echo.HandlerFunc) (err error) {
+func (s *Server) answer(p *passage, next echo.HandlerFunc) (err error) {
 	defer recoverTo(&err)
-	if err := limit(c); err != nil {
+	if err := limit(p.Context); err != nil {
 		return err
 	}
-	if err := s.identify(c); err != nil {
+	if err := s.identify(p); err != nil {
 		return err
 	}
-	if !matches(c) {
+	if !matches(p) {
 		return echo.ErrNotFound
 	}
-	return next(c)
+	return next(p)
 }
 
 // name gives the request its id: the client's own if it is a sane one, so that
 // a request can be followed through several services, else a new one. It stands
 // in the response from here on; requestID reads it there.
-func name(c echo.Context) {
-	id := c.Request().Header.Get(headerRequestID)
-	if !saneID(id) {
-		id = mintID()
+func (p *passage) name() {
+	r, _ := p.Asked()
+	if sent := r.Header[headerRequestID]; len(sent) > 0 && saneID(sent[0]) {
+		p.id[0] = sent[0]
+	} else {
+		p.id[0] = mintID()
 	}
-	c.Response().Header()[headerRequestID] = []string{id}
+	p.Response().Header()[headerRequestID] = p.id[:]
 }
 
 func requestID(c echo.Context) string { return c.Response().Header().Get(headerRequestID) }
@@ -160,17 +163,13 @@ func tooLarge() error {
 	return problem.TooLarge(fmt.Sprintf("the body is larger than %d bytes", maxBody))
 }
 
-// identify puts the caller on the request's context. It holds for everything
-// below /api and /admin, paths that do not exist included: a token that cannot be
-// trusted is refused wherever it is shown, and never read as "nobody".
-func (s *Server) identify(c echo.Context) error {
-	r := c.Request()
-	if !strings.HasPrefix(r.URL.Path, "/api/") && !strings.HasPrefix(r.URL.Path, "/admin/") {
-		return nil
-	}
-	caller, err := s.caller(r.Header)
-	if err == nil {
-		c.SetRequest(r.WithContext(identity.With(r.Context(), caller)))
+// identify finds out who asks. It holds for everything below /api and /admin, paths
+// that do not exist included: a token that cannot be trusted is refused wherever it is
+// shown, and never read as "nobody".
+func (s *Server) identify(p *passage) (err error) {
+	r, _ := p.Asked()
+	if strings.HasPrefix(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "/admin/") {
+		p.caller, err = s.caller(r.Header)
 	}
 	return err
 }

@@ -16,21 +16,22 @@ import (
 
 // observe answers, also what has failed, counts the request, and logs it if it is worth
 // a line.
-func (s *Server) observe(c echo.Context, next echo.HandlerFunc) {
+func (s *Server) observe(p *passage, next echo.HandlerFunc) {
 	began := time.Now()
 	requests := s.metrics.Requests()
 	requests.Begin()
 	defer requests.Done()
 
-	err := s.answer(c, next)
-	status := c.Response().Status
+	err := s.answer(p, next)
+	status := p.Response().Status
 	if err != nil {
-		status = s.fail(c, err)
+		status = s.fail(p, err)
 	}
 	took := time.Since(began)
-	requests.Route(c.Request().Method, route(c)).Observe(status, took)
-	if level, ok := s.worthLogging(c, status, took); ok {
-		s.logRequest(level, c, status, took, err)
+	r, _ := p.Asked()
+	requests.Route(r.Method, route(p)).Observe(status, took)
+	if level, ok := s.worthLogging(p, status, took); ok {
+		s.logRequest(level, p, status, took, err)
 	}
 }
 

@@ -20,7 +20,7 @@ var requestBuckets = []float64{
 // Requests counts and times HTTP requests by route. Looking labels up costs
 // more than counting does, so it is done once per route and status code.
 type Requests struct {
-	inFlight prometheus.Gauge
+	inFlight atomic.Int64
 	count    *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 
@@ -32,10 +32,6 @@ type routeName struct{ method, pattern string }
 
 func newRequests(r prometheus.Registerer) *Requests {
 	q := &Requests{
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "http_requests_in_flight",
-			Help: "Requests being answered now.",
-		}),
 		count: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "http_requests_total",
 			Help: "Requests by route and status code; 499 is a client that left before the answer.",
@@ -47,15 +43,19 @@ func newRequests(r prometheus.Registerer) *Requests {
 		}, []string{"method", "route"}),
 	}
 	q.routes.Store(&map[routeName]*RouteRequests{})
-	r.MustRegister(q.inFlight, q.count, q.seconds)
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: namespace, Name: "http_requests_in_flight",
+		Help: "Requests being answered now.",
+	}, func() float64 { return float64(q.inFlight.Load()) })
+	r.MustRegister(inFlight, q.count, q.seconds)
 	return q
 }
 
 // Begin notes that a request is being answered; Done that it no longer is.
-func (q *Requests) Begin() { q.inFlight.Inc() }
+func (q *Requests) Begin() { q.inFlight.Add(1) }
 
 // Done is the end of what Begin began.
-func (q *Requests) Done() { q.inFlight.Dec() }
+func (q *Requests) Done() { q.inFlight.Add(-1) }
 
 // Route returns the counters of a method on a route's pattern. Both must come
 // from the router, not from the client, since each pair is kept for good; a
