@@ -4,6 +4,7 @@
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 K6          := go.k6.io/k6@v1.8.1
+BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 BASE_URL  ?= http://localhost:8080
 OTHER_URL ?= http://localhost:8081
@@ -12,6 +13,9 @@ SEEDS     ?= 300
 FUZZTIME  ?= 10s
 PAIRS     ?= 7
 BENCHES   ?= 6
+
+# The layers of a read, from the token down to Redis.
+benched = ./internal/identity ./internal/server ./internal/cachehttp ./internal/cache ./internal/telemetry
 
 # k6 of this machine, else the pinned one, which takes some minutes to build once.
 k6 = $(shell command -v k6 || echo go run $(K6))
@@ -104,8 +108,16 @@ growth: ## Move a tag over 1, 1,000 and 100,000 entries, beside SCAN and UNLINK 
 	@go test ./internal/cache/cachetest -run 'HoweverManyEntries' -count=1 -v -args -growth-most 100000
 
 .PHONY: bench
-bench: ## Measure the cache: hits, misses and moves beside the raw LRU and the raw pipeline (for benchstat)
-	@go test ./internal/cache -run '^$$' -bench . -cpu 1,2 -count $(BENCHES) -timeout 60m
+bench: bench.out ## Measure each layer, and compare it with the figures that were committed last
+	@go run $(BENCHSTAT) docs/bench.txt bench.out
+
+.PHONY: bench-renew
+bench-renew: bench.out ## Make the figures of this machine the ones to compare with
+	@mv bench.out docs/bench.txt
+
+.PHONY: bench.out
+bench.out:
+	@go test $(benched) -run '^$$$$' -bench . -skip Uncached -benchmem -cpu 1,2 -count $(BENCHES) -timeout 60m -p 1 > $@ || { cat $@; exit 1; }
 
 .PHONY: floor
 floor: ## Measure what a hit costs beside a bare handler that writes the same bytes, nginx and Varnish (some minutes)
@@ -134,6 +146,11 @@ pods: ## Check that what is written at BASE_URL shows at OTHER_URL, another proc
 .PHONY: loadtest
 loadtest: ## Run a k6 scenario against BASE_URL and keep its report: SCENARIO=feed_mixed; without one, list them
 	@SCENARIO='$(SCENARIO)' BASE_URL='$(BASE_URL)' OTHER_URL='$(other)' K6='$(k6)' sh loadtest/run.sh
+
+.PHONY: soak
+soak: ## Run the soak scenario (RATE=200, DURATION=30m), and draw what the service's processes need meanwhile
+	@SCENARIO=soak BASE_URL='$(BASE_URL)' OTHER_URL='$(other)' K6='$(k6)' go run ./loadtest/watch \
+		--figure docs/figures/soak.svg --url '$(BASE_URL)' $(if $(other),--url '$(other)') -- sh loadtest/run.sh
 
 .PHONY: loadtest-proof
 loadtest-proof: ## Break the service in each way that a scenario checks for, and show which checks fail (some minutes)

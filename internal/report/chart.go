@@ -9,10 +9,18 @@ import (
 	"github.com/go-analyze/charts"
 )
 
-// A Panel is one small chart: one bar for each label.
+// A Panel is one small chart: one bar for each label, or, if it has lines, a point of
+// each line for each label.
 type Panel struct {
 	Title  string // what is measured, and its unit
 	Labels []string
+	Values []float64
+	Lines  []Line
+}
+
+// A Line is how one thing went on.
+type Line struct {
+	Name   string
 	Values []float64
 }
 
@@ -46,7 +54,14 @@ func (c Chart) SVG() ([]byte, error) {
 	for i, panel := range c.Panels {
 		left, top := chartPadding+i%2*panelWidth, titleHeight+i/2*panelHeight
 		box := charts.NewBox(left, top, left+panelWidth, top+panelHeight)
-		if err := p.Child(charts.PainterBoxOption(box)).BarChart(panel.bars()); err != nil {
+		child := p.Child(charts.PainterBoxOption(box))
+		var err error
+		if panel.Lines != nil {
+			err = child.LineChart(panel.lines())
+		} else {
+			err = child.BarChart(panel.bars())
+		}
+		if err != nil {
 			return nil, fmt.Errorf("drawing %q: %w", panel.Title, err)
 		}
 	}
@@ -73,6 +88,31 @@ func (panel Panel) bars() charts.BarChartOption {
 	o.ValueFormatter = onAxis
 	o.BarSize = 0.55
 	o.SeriesList[0].Label = charts.SeriesLabel{Show: charts.Ptr(true), ValueFormatter: Number}
+	return o
+}
+
+// lines begin at zero, too: what is flat looks flat.
+func (panel Panel) lines() charts.LineChartOption {
+	values, names := make([][]float64, len(panel.Lines)), make([]string, len(panel.Lines))
+	for i, line := range panel.Lines {
+		values[i], names[i] = line.Values, line.Name
+	}
+	o := charts.NewLineChartOptionWithData(values)
+	o.Padding = charts.NewBoxEqual(chartPadding)
+	o.Title.Text = panel.Title
+	o.Title.FontStyle.FontSize = 11
+	o.Legend.SeriesNames = names
+	o.Legend.Offset = charts.OffsetRight
+	o.Legend.FontStyle.FontSize = 9
+	o.XAxis.Labels = panel.Labels
+	o.XAxis.LabelCount = min(len(panel.Labels), 7)
+	o.XAxis.LabelFontStyle.FontSize = 9
+	o.YAxis[0].Min = charts.Ptr(0.0)
+	o.YAxis[0].LabelCount = 5
+	o.YAxis[0].LabelFontStyle.FontSize = 9
+	o.ValueFormatter = onAxis
+	o.LineStrokeWidth = 1.5
+	o.Symbol.Shape = charts.SymbolNone
 	return o
 }
 
