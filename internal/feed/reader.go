@@ -25,17 +25,17 @@ type Reader struct {
 }
 
 // numbers are what the rows of one user point to, the largest first. The younger a post
-// the larger its number, so if there are too many to keep, those are kept that the first
+// the larger its number, so if they like too many posts to keep, those are kept that first
 // pages ask about.
 type numbers[ID ~int64] struct {
 	IDs  []ID `json:"ids"`
 	More bool `json:"more"` // there are others, all smaller than the last
 }
 
-// newNumbers keeps at most readerRows of ids, which are descending.
-func newNumbers[ID ~int64](ids []ID) numbers[ID] {
-	if len(ids) > readerRows {
-		return numbers[ID]{IDs: slices.Clip(ids[:readerRows]), More: true}
+// newNumbers keeps at most so many of ids, which are descending.
+func newNumbers[ID ~int64](ids []ID, most int) numbers[ID] {
+	if len(ids) > most {
+		return numbers[ID]{IDs: slices.Clip(ids[:most]), More: true}
 	}
 	return numbers[ID]{IDs: ids}
 }
@@ -62,7 +62,9 @@ func (s *Store) Reader(ctx context.Context, user identity.UserID) (Reader, error
 	if err := s.read.QueryRow(ctx, readerSQL, user, readerRows+1).Scan(&member, &blocked, &likes); err != nil {
 		return Reader{}, fmt.Errorf("reading what is kept of user %d: %w", user, err)
 	}
-	return Reader{Member: newNumbers(member), Blocked: newNumbers(blocked), Likes: newNumbers(likes)}, nil
+	return Reader{
+		Member: newNumbers(member, readerRows), Blocked: newNumbers(blocked, readerRows), Likes: newNumbers(likes, readerRows),
+	}, nil
 }
 
 // loadReader is the load behind readerPart.

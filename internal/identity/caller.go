@@ -140,8 +140,8 @@ func (e *UndeclaredError) Error() string {
 	return fmt.Sprintf("the handler behind key %s read the caller's %s, which the key does not declare", e.Key, e.Dimension)
 }
 
-// callerContext is a context that carries a caller. It is made for every request, and
-// in one piece; that of context.WithValue would be two.
+// callerContext is a context that carries a caller. It is made for every load and every
+// write, and in one piece; that of context.WithValue would be two.
 type callerContext struct {
 	context.Context
 	caller Caller

@@ -42,10 +42,11 @@ type VerifierOptions struct {
 
 // Verifier checks bearer tokens. A full check costs more than all the rest of
 // a cache hit, so tokens found good are remembered until they expire, by their whole
-// text: a map compares it only with one of the same hash, whose seed nobody outside
-// knows, so its time tells nothing of what is remembered. Who can read this memory
-// finds the signing secret there anyway. Tokens found bad are not remembered: an
-// attacker has an endless supply of them.
+// text. A comparison of whole texts, whose time could tell something, comes only
+// after one of hashes, of a seed that nobody outside knows, or of the last eight
+// characters, which are a signature's. Who can read this memory finds the signing
+// secret there anyway. Tokens found bad are not remembered: an attacker has an
+// endless supply of them.
 type Verifier struct {
 	secret     []byte
 	parser     *jwt.Parser

@@ -9,11 +9,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -36,7 +36,7 @@ func main() {
 	var c command
 	parser := kong.Parse(&c, kong.Description("Run a command, and draw what the service's processes need meanwhile."))
 	err := c.run(ctx)
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+	if failed, ok := err.(*exec.ExitError); ok {
 		os.Exit(failed.ExitCode()) // it has said why
 	}
 	parser.FatalIfErrorf(err)
@@ -44,7 +44,7 @@ func main() {
 
 func (c *command) run(ctx context.Context) error {
 	all := newWatch(c.URLs)
-	if err := all.look(ctx, 0); err != nil {
+	if err := c.look(ctx, all, 0); err != nil {
 		return err
 	}
 	run := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
@@ -62,17 +62,25 @@ func (c *command) run(ctx context.Context) error {
 	for {
 		select {
 		case err := <-ended:
-			fmt.Println(all.table())
-			if c.Figure != "" {
-				err = errors.Join(err, all.chart(report.Machine(), fmt.Sprintf("a look every %v", c.Every)).Write(c.Figure))
+			what := fmt.Sprintf("%s, a look every %v", strings.Join(c.Command, " "), c.Every)
+			fmt.Printf("%s\n%s\n\n%s\n", report.Machine(), what, all.table())
+			if err != nil || c.Figure == "" {
+				return err
 			}
-			return err
+			return all.chart(report.Machine(), what).Write(c.Figure)
 		case <-ticks.C:
-			if err := all.look(ctx, time.Since(began)); err != nil && ctx.Err() == nil {
+			if err := c.look(ctx, all, time.Since(began)); err != nil && ctx.Err() == nil {
 				fmt.Fprintln(os.Stderr, "watch:", err) // the command tells whether that matters
 			}
 		}
 	}
+}
+
+// look gives the processes as much time as there is until the next look.
+func (c *command) look(ctx context.Context, all *watch, at time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, max(c.Every, time.Second))
+	defer cancel()
+	return all.look(ctx, at)
 }
 
 // measures are what is looked at.
@@ -81,7 +89,7 @@ var measures = []struct {
 	unit          float64
 }{
 	{"Resident memory, MB", "process_resident_memory_bytes", 1e6},
-	{"Heap in use, MB", "go_memstats_heap_inuse_bytes", 1e6},
+	{"Heap at which it is collected next, MB: follows what is alive", "go_memstats_next_gc_bytes", 1e6},
 	{"Goroutines", "go_goroutines", 1},
 	{"Open files", "process_open_fds", 1},
 }
@@ -133,6 +141,10 @@ func (w *watch) table() report.Table {
 			row, values := []string{measure.title, service.URL}, w.values[m][i]
 			for part := range parts {
 				fifth := values[part*len(values)/len(parts) : (part+1)*len(values)/len(parts)]
+				if len(fifth) == 0 { // there were few looks
+					row = append(row, "–")
+					continue
+				}
 				row = append(row, report.Number(report.Median(fifth)))
 			}
 			t = append(t, row)

@@ -63,8 +63,19 @@ func TestItEndsAsTheCommandDid(t *testing.T) {
 	if failed, ok := errors.AsType[*exec.ExitError](err); !ok || failed.ExitCode() != 3 {
 		t.Errorf("a command that exits with 3: %v", err)
 	}
+	if _, err := os.Stat(figure); err == nil {
+		t.Error("what has failed is drawn over what is there")
+	}
+	c.Command = []string{"sleep", "0.1"}
+	if err := c.run(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if svg, err := os.ReadFile(figure); err != nil || !strings.Contains(string(svg), "Goroutines") {
 		t.Errorf("the figure: %v, %.80s", err, svg)
+	}
+	c = command{URLs: []string{process(t)}, Every: time.Hour, Command: []string{"true"}} // one look
+	if err := c.run(t.Context()); err != nil {
+		t.Error(err)
 	}
 	c = command{URLs: []string{"http://127.0.0.1:1"}, Every: time.Second, Command: []string{"true"}}
 	if c.run(t.Context()) == nil {
