@@ -89,7 +89,7 @@ var measures = []struct {
 	unit          float64
 }{
 	{"Resident memory, MB", "process_resident_memory_bytes", 1e6},
-	{"Heap at which it is collected next, MB: follows what is alive", "go_memstats_next_gc_bytes", 1e6},
+	{"The collector's heap goal, MB", "go_memstats_next_gc_bytes", 1e6},
 	{"Goroutines", "go_goroutines", 1},
 	{"Open files", "process_open_fds", 1},
 }
