@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 )
 
@@ -20,6 +21,9 @@ type passage struct {
 	opened bool      // the caller is on the request's context
 	id     [1]string // the request's, as net/http keeps header values
 }
+
+// Else each hit would copy its request, and no test would fail.
+var _ cachehttp.Asked = (*passage)(nil)
 
 // Request returns the request, with the caller on its context.
 func (p *passage) Request() *http.Request {
