@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Get and Set are the two halves of GetOrSet, for whoever asks the origin otherwise:
@@ -88,6 +89,12 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if c.l2 == nil {
 		return nil
 	}
+	return c.put(ctx, o, from.key, from.snap, e, a.filled)
+}
+
+// put stores an entry of a key in L2 under its lease, unless somebody else has it. snap
+// says for how long that is of use to this process.
+func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *entry, filled time.Duration) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
@@ -96,11 +103,11 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 		return ErrNotStored
 	}
 	defer leave()
-	l, err := c.acquire(ctx, from.key, from.snap)
+	l, err := c.acquire(ctx, k, snap)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	if l == nil || !c.store(ctx, o, l, e, from.snap.tags, a.filled) {
+	if l == nil || !c.store(ctx, o, l, e, snap.tags, filled) {
 		return ErrNotStored
 	}
 	return nil

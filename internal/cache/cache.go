@@ -168,7 +168,9 @@ func (c *Cache) Move(ctx context.Context, m Move) error {
 		// The turn and the call have one budget each.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*c.l2.budget)
 		defer cancel()
-		err = c.l2.move(ctx, m)
+		var did []replacement
+		did, err = c.l2.move(ctx, m)
+		crossingOf(ctx).moves(m, did, err)
 	}
 	if err != nil {
 		c.trust.lose(moveFailed) // before it is heard of, and before the writer is answered

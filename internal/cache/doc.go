@@ -49,8 +49,8 @@
 // nobody waits for, many.go many reads at a time. memory.go, and redis.go with
 // reading.go and entry.go, are the tiers. heard.go and subscription.go are what the
 // process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
-// Redis or the origin is left alone. byhand.go and operator.go are for those who handle
-// single copies; manifest.go and record.go keep account of what keys are made of.
+// Redis or the origin is left alone. through.go is a write that brings a copy up to date;
+// byhand.go and operator.go are for those who handle single copies; manifest.go and record.go keep account of what keys are made of.
 //
 // # Stated limits
 //

@@ -18,6 +18,17 @@ type ids struct {
 	revoke string
 }
 
+// after returns the ids that a move leaves of those that were there: what moveTag does,
+// but for a tag that was missing, from which nothing follows.
+func (then ids) after(revoke bool, minted string) ids {
+	if revoke {
+		then.revoke = minted
+	} else {
+		then.change = minted
+	}
+	return then
+}
+
 // state compares the ids that a copy was taken under with the ids of now. Absent
 // ids equal nothing: a tag that Redis has lost reads as revoked, since nobody can
 // tell any more what happened to it.

@@ -98,12 +98,10 @@ func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, creat
 	return func() (reading, error) {
 		out := reading{ids: make([]ids, len(q.tags))}
 		for i, cmd := range pairs {
-			pair, err := cmd.Slice()
-			if err != nil {
+			var err error
+			if out.ids[i], err = idsOf(cmd); err != nil {
 				return reading{}, fmt.Errorf("cache: read tag %s: %w", q.tags[i], err)
 			}
-			out.ids[i].change, _ = pair[0].(string)
-			out.ids[i].revoke, _ = pair[1].(string)
 		}
 		body, err := get.Bytes()
 		if errors.Is(err, redis.Nil) {
@@ -127,4 +125,19 @@ func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, creat
 		out.entry, out.left = e, left
 		return out, nil
 	}
+}
+
+// idsOf reads the reply of a command that returns the fields c and r of a tag.
+func idsOf(reply *redis.Cmd) (ids, error) {
+	pair, err := reply.Slice()
+	if err != nil {
+		return ids{}, err
+	}
+	if len(pair) != 2 {
+		return ids{}, fmt.Errorf("%d fields in the place of two", len(pair))
+	}
+	var out ids
+	out.change, _ = pair[0].(string)
+	out.revoke, _ = pair[1].(string)
+	return out, nil
 }

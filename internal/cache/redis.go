@@ -183,31 +183,44 @@ func (r *Redis) allow(ctx context.Context) context.Context {
 
 // moveTag gives a tag a new id in field ARGV[1], and in the other one too where it
 // is missing: a tag with half its ids would let a copy be stored that no
-// revocation could reach.
+// revocation could reach. It returns the ids that there were.
 const moveTag = `
+local was = redis.call('HMGET', KEYS[1], 'c', 'r')
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 redis.call('HSETNX', KEYS[1], 'c', ARGV[2])
 redis.call('HSETNX', KEYS[1], 'r', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
-return 1`
+return was`
 
-// move moves tags, one command each, in one round trip. Moves commute, so half a
-// move that is repeated later is no harm.
-func (r *Redis) move(ctx context.Context, m Move) error {
+// move moves tags, one command each, in one round trip, and returns what that did to
+// the ids of each. Moves commute, so half a move that is repeated later is no harm.
+func (r *Redis) move(ctx context.Context, m Move) (did []replacement, err error) {
 	field := "c"
 	if m.Revoke {
 		field = "r"
 	}
-	return r.urge(ctx, func(ctx context.Context) error {
+	err = r.urge(ctx, func(ctx context.Context) error {
 		pipe := r.client.Pipeline()
-		for _, t := range m.Tags {
-			pipe.Eval(ctx, moveTag, []string{r.tagKey(t)},
-				field, mint(), tagLife.Milliseconds(), r.channel(), encodeMoved(t))
+		minted := make([]string, len(m.Tags))
+		replies := make([]*redis.Cmd, len(m.Tags))
+		for i, t := range m.Tags {
+			minted[i] = mint()
+			replies[i] = pipe.Eval(ctx, moveTag, []string{r.tagKey(t)},
+				field, minted[i], tagLife.Milliseconds(), r.channel(), encodeMoved(t))
 		}
 		if _, err := pipe.Exec(ctx); err != nil {
 			return fmt.Errorf("cache: move tags: %w", err)
 		}
+		did = make([]replacement, len(m.Tags))
+		for i, reply := range replies {
+			was, err := idsOf(reply)
+			if err != nil {
+				return fmt.Errorf("cache: move tag %s: %w", m.Tags[i], err)
+			}
+			did[i] = replacement{was, was.after(m.Revoke, minted[i])}
+		}
 		return nil
 	})
+	return did, err
 }

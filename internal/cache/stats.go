@@ -38,6 +38,8 @@ type KeyStats struct {
 	Loads    uint64
 	LoadTime time.Duration // of all loads together
 
+	WrittenThrough uint64 // copies that WriteThrough brought up to date
+
 	Fenced   uint64 // fills kept out of L1 because a tag moved while they ran
 	L2Errors uint64 // calls to L2 that failed or were too slow, taken for a miss
 
@@ -49,7 +51,7 @@ type KeyStats struct {
 // keyStats are the counters behind KeyStats.
 type keyStats struct {
 	hitL1, hitL2, stale, miss, wait, errors atomic.Uint64
-	loads, fenced, l2Errors                 atomic.Uint64
+	loads, fenced, l2Errors, writtenThrough atomic.Uint64
 	loadNanos                               atomic.Int64
 	stood, refused, waits                   tally
 }
@@ -189,7 +191,7 @@ func (c *Cache) Stats() Stats {
 			HitL1: k.hitL1.Load(), HitL2: k.hitL2.Load(), Stale: k.stale.Load(),
 			Miss: k.miss.Load(), Wait: k.wait.Load(), Errors: k.errors.Load(),
 			Loads: k.loads.Load(), LoadTime: time.Duration(k.loadNanos.Load()),
-			Fenced: k.fenced.Load(), L2Errors: k.l2Errors.Load(),
+			WrittenThrough: k.writtenThrough.Load(), Fenced: k.fenced.Load(), L2Errors: k.l2Errors.Load(),
 			Stood:   k.stood.by(whileRefreshing, whenExpired, whenChanged),
 			Refused: k.refused.by(leaseLost, noIDs, storeFailed),
 			Waits:   k.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),

@@ -9,6 +9,7 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 		reads      = counter("cache_reads", "Reads by how they ended: hit_l1, hit_l2, stale, miss, wait (joined another's load) or error.", "key", "outcome")
 		loads      = counter("cache_loads", "Loads from the origin.", "key")
 		loadTime   = counter("cache_load_seconds", "Time spent in loads.", "key")
+		through    = counter("cache_written_through", "Copies that a write brought up to date, so that nobody had to load them.", "key")
 		fenced     = counter("cache_fills_fenced", "Fills kept out of L1 because a tag moved while they ran.", "key")
 		refused    = counter("cache_fills_refused", "Fills that L2 did not take: lease_lost, no_ids (L2 was not read at the snapshot) or error.", "key", "reason")
 		stood      = counter("cache_stale_served", "Stale copies that answered: expired while one is refreshing; expired or changed when the load failed.", "key", "reason")
@@ -30,7 +31,7 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 	)
 	m.registry.MustRegister(&collector{
 		metrics: []metric{
-			reads, loads, loadTime, fenced, refused, stood, leaseWaits, l2Errors,
+			reads, loads, loadTime, through, fenced, refused, stood, leaseWaits, l2Errors,
 			moved, movesFailed, floors, trustLost, distrusted, breakers, opened, failures, entries, bytes, evictions,
 		},
 		read: func(emit emit) {
@@ -44,6 +45,7 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 				emit(reads, float64(k.Errors), key, "error")
 				emit(loads, float64(k.Loads), key)
 				emit(loadTime, k.LoadTime.Seconds(), key)
+				emit(through, float64(k.WrittenThrough), key)
 				emit(fenced, float64(k.Fenced), key)
 				emit.each(refused, k.Refused, key)
 				emit.each(stood, k.Stood, key)

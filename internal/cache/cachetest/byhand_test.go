@@ -19,7 +19,7 @@ func (s *sim) someSet() {
 		if there, how, err := p.query(ctx, key, saw, row, purges); !there || how != well || err != nil {
 			return
 		}
-		v := page{maps.Clone(saw)}
+		v := page{Saw: maps.Clone(saw)}
 		s.oracle.produced(key, v)
 		_ = source.Set(ctx, from, v) // whether it is stored is for the cache to say
 	}()

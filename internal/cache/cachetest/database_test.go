@@ -24,6 +24,7 @@ type event struct {
 	move      cache.Move
 	written   time.Time
 	delivered time.Time // zero: not yet
+	moved     mark      // a Move of it has returned, and has not failed
 }
 
 // database is the origin: rows with their whole history, and the outbox.
@@ -92,6 +93,18 @@ func (db *database) superseded(row string, version int) (at time.Time, known boo
 		return h[i+1].at, true
 	}
 	return at, true
+}
+
+// between returns the versions of a row between two of them.
+func (db *database) between(row string, one, other int) (versions []int) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, c := range db.history[row] {
+		if one < c.version && c.version < other {
+			versions = append(versions, c.version)
+		}
+	}
+	return versions
 }
 
 func (db *database) mark(e *event) {

@@ -42,9 +42,13 @@ func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, err
 		}
 		return page{}, err
 	}
+	composed := page{Saw: saw}
 	for _, v := range parts {
 		for row, version := range v.Saw {
 			see(saw, row, version)
+		}
+		for row, versions := range v.Lacks {
+			composed.lack(row, versions...)
 		}
 	}
 	last := own
@@ -54,15 +58,14 @@ func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, err
 			return p.s.outcome(ctx, how, nil)
 		}
 	}
-	v := page{saw}
 	switch err := last(); {
 	case err != nil:
 		return page{}, err
 	case !there:
-		return page{}, nothing{v}
+		return page{}, nothing{composed}
 	}
-	p.s.oracle.produced(k.String(), v)
-	return v, nil
+	p.s.oracle.produced(k.String(), composed)
+	return composed, nil
 }
 
 // partsOf asks for the parts of a key, all at a time or one after the other.

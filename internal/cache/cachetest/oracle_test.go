@@ -38,6 +38,7 @@ type fact struct {
 	version   int
 	revoke    bool
 	by        *process
+	event     *event
 	committed mark
 	returned  mark // the writer's Move
 	changed   news // a move of the tag
@@ -66,9 +67,9 @@ func newOracle(s *sim) *oracle {
 }
 
 // committed notes a write with its event.
-func (o *oracle) committed(p *process, rows []string, version int, revoke bool) (facts []*fact) {
+func (o *oracle) committed(p *process, rows []string, version int, e *event, revoke bool) (facts []*fact) {
 	for _, r := range rows {
-		f := &fact{row: r, version: version, revoke: revoke, by: p, committed: o.s.now()}
+		f := &fact{row: r, version: version, revoke: revoke, by: p, event: e, committed: o.s.now()}
 		o.facts[r] = append(o.facts[r], f)
 		facts = append(facts, f)
 	}
@@ -145,12 +146,22 @@ func (o *oracle) cutOff(p *process) {
 	}
 }
 
+// done notes that a Move of an event has returned and has not failed.
+func (e *event) done(now mark) {
+	if !e.moved.is() {
+		e.moved = now
+	}
+}
+
 // failedOver notes that Redis has forgotten what it did since a step. Until a
 // process knows, or the move is repeated, an old copy may pass there. It reports
 // whether a move was among it.
 func (o *oracle) failedOver(step int) (lost bool) {
 	for _, facts := range o.facts {
 		for _, f := range facts {
+			if f.event.moved.step > step {
+				f.event.moved = mark{}
+			}
 			for _, n := range []*news{&f.changed, &f.revoked} {
 				if n.landed.step > step {
 					*n = news{undone: o.s.now()}
@@ -185,6 +196,8 @@ type duty struct {
 	revoked bool // and stale ones too
 	landed  bool // an answer must show it that was looked for after the question
 	gone    bool // the same for stale ones
+	own     bool // its own move has returned, so an answer that was looked for after the question does not lack it
+	ownLong bool // and so long ago that no answer does
 }
 
 // ask returns the duties of a read that begins now.
@@ -194,6 +207,9 @@ func (o *oracle) ask(p *process, rows []string) (duties []duty) {
 			d := duty{f: f, strict: f.due(&f.changed, p), landed: f.changed.landed.is()}
 			if f.revoke {
 				d.revoked, d.gone = f.due(&f.revoked, p), f.revoked.landed.is()
+			}
+			if at := f.event.moved; at.is() {
+				d.own, d.ownLong = true, f.by == p && f.returned.is() || time.Since(at.at) >= l1Life
 			}
 			if d != (duty{f: f}) {
 				duties = append(duties, d)
@@ -242,10 +258,14 @@ func (o *oracle) judge(r *read) {
 			}
 			continue
 		}
+		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1
 		if version >= d.f.version {
+			due := (d.ownLong || looked && d.own) && d.f.changed.undone.step <= r.step
+			if due && !stale && slices.Contains(r.result.Value.Lacks[d.f.row], d.f.version) {
+				s.violate("%s shows version %d of %s without version %d", r, version, d.f.row, d.f.version)
+			}
 			continue
 		}
-		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1
 		changedDue := (d.strict || looked && d.landed) && d.f.changed.undone.step <= r.step
 		revokedDue := (d.revoked || looked && d.gone) && d.f.revoked.undone.step <= r.step
 		switch {

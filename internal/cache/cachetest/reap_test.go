@@ -64,7 +64,12 @@ func (s *sim) reap() {
 			if r.err == nil && s.chance(0.3) {
 				s.follow(func() { s.again(r) })
 			}
+		case repeated:
+			x.done(s.now())
 		case moved:
+			if x.err == nil {
+				x.event.done(s.now())
+			}
 			for _, f := range x.facts {
 				f.returned = s.now()
 			}

@@ -45,6 +45,9 @@ func (p *process) run() {
 	}
 }
 
+// repeated says that a relay has moved what an event changes.
+type repeated struct{ *event }
+
 func (p *process) poll() {
 	if len(p.s.db.due(overdue, time.Time{})) > 0 {
 		p.cache.Distrust()
@@ -69,6 +72,7 @@ func (p *process) drain() {
 			continue
 		}
 		p.s.db.mark(e)
+		p.s.finish(repeated{e})
 	}
 	if needed && complete {
 		end()

@@ -114,7 +114,7 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 		}
 		return
 	case "move":
-		if !strings.HasPrefix(reply, ":1") {
+		if !strings.HasPrefix(reply, "*2") {
 			return
 		}
 		tag, revoke := strings.TrimPrefix(cmd.key(), "t:"), cmd.scriptArg(1) == "r"

@@ -7,9 +7,24 @@ import (
 	"example.com/communityfeed/internal/cache"
 )
 
-// A page is what a load returns: the version of every row that it shows.
+// A page is what a load returns: the version of every row that it shows. One that was
+// written through may lack some of those before, whose moves had not landed.
 type page struct {
-	Saw map[string]int
+	Saw   map[string]int
+	Lacks map[string][]int `json:",omitempty"`
+}
+
+// lack notes what a part lacks.
+func (v *page) lack(row string, versions ...int) {
+	if len(versions) == 0 {
+		return
+	}
+	if v.Lacks == nil {
+		v.Lacks = make(map[string][]int)
+	}
+	all := append(v.Lacks[row], versions...)
+	slices.Sort(all)
+	v.Lacks[row] = slices.Compact(all)
 }
 
 // A nothing is a load's answer that a row is not there, and which version of the

@@ -25,6 +25,9 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 		for _, row := range slices.Sorted(maps.Keys(v.Saw)) {
 			version := v.Saw[row]
 			for _, f := range o.facts[row] {
+				if f.event.moved.is() && slices.Contains(v.Lacks[row], f.version) {
+					s.violate("%s stores version %d of %s in %s as fresh without version %d", p, version, row, key, f.version)
+				}
 				if f.changed.landed.is() && version < f.version {
 					s.violate("%s stores version %d of %s in %s as fresh after version %d has landed", p, version, row, key, f.version)
 				}

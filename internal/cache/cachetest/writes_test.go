@@ -14,6 +14,7 @@ type write struct {
 	id    int
 	p     *process
 	rows  []string
+	event *event
 	facts []*fact
 	took  time.Duration
 	err   error
@@ -25,15 +26,8 @@ func (w *write) String() string {
 }
 
 func (s *sim) write(p *process, revoke, deleted bool, rows ...string) {
-	s.ops++
-	w := &write{id: s.ops, p: p, rows: rows}
-	m := cache.Move{Revoke: revoke}
-	for _, r := range rows {
-		m.Tags = append(m.Tags, tagOf(r))
-	}
-	version, e := s.db.commit(rows, deleted, m)
-	w.facts = s.oracle.committed(p, rows, version, revoke)
-	s.trace("%s commits version %d, revoke=%v deleted=%v", w, version, revoke, deleted)
+	w := s.aboutToWrite(p, rows)
+	m := s.commit(w, revoke, deleted)
 	p.writing.Add(1)
 	ctx, cancel := context.WithCancel(context.Background())
 	if s.draw(5) == 0 {
@@ -43,26 +37,49 @@ func (s *sim) write(p *process, revoke, deleted bool, rows ...string) {
 		defer cancel()
 		defer p.writing.Done()
 		defer s.finish(w)
-		if s.atWrite(w, moves) != well {
-			w.died = true
-			return
-		}
-		began := time.Now()
-		w.err = p.cache.Move(ctx, m)
-		w.took = time.Since(began)
-		if p.dead.Load() {
-			w.died = true
-			return
-		}
-		s.finish(moved{w})
-		if w.err == nil && s.atWrite(w, delivered) == well {
-			s.db.mark(e)
-		}
+		s.deliver(ctx, w, m)
 	}()
 }
 
-// The steps of a write after its commit, as their gates are called.
+func (s *sim) aboutToWrite(p *process, rows []string) *write {
+	s.ops++
+	return &write{id: s.ops, p: p, rows: rows}
+}
+
+// commit commits a write, in a step of its own.
+func (s *sim) commit(w *write, revoke, deleted bool) cache.Move {
+	m := cache.Move{Revoke: revoke}
+	for _, r := range w.rows {
+		m.Tags = append(m.Tags, tagOf(r))
+	}
+	version, e := s.db.commit(w.rows, deleted, m)
+	w.event, w.facts = e, s.oracle.committed(w.p, w.rows, version, e, revoke)
+	s.trace("%s commits version %d, revoke=%v deleted=%v", w, version, revoke, deleted)
+	return m
+}
+
+// deliver moves what a write has changed, and marks its event.
+func (s *sim) deliver(ctx context.Context, w *write, m cache.Move) {
+	if s.atWrite(w, moves) != well {
+		w.died = true
+		return
+	}
+	began := time.Now()
+	w.err = w.p.cache.Move(ctx, m)
+	w.took = time.Since(began)
+	if w.p.dead.Load() {
+		w.died = true
+		return
+	}
+	s.finish(moved{w})
+	if w.err == nil && s.atWrite(w, delivered) == well {
+		s.db.mark(w.event)
+	}
+}
+
+// The steps of a write, as their gates are called.
 const (
+	commits   = " commits"
 	moves     = " moves"
 	delivered = " is marked as delivered"
 )
@@ -71,7 +88,17 @@ const (
 type moved struct{ *write }
 
 func (s *sim) atWrite(w *write, what string) verdict {
+	return s.atStep(w, what, func() {})
+}
+
+// atStep holds a write before a step, which is the scheduler's to do.
+func (s *sim) atStep(w *write, what string, do func()) verdict {
 	ch := make(chan verdict, 1)
-	s.put(&gate{what: fmt.Sprintf("%s%s", w, what), p: w.p, kind: writeGate, open: func(v verdict) { ch <- v }})
+	s.put(&gate{what: fmt.Sprintf("%s%s", w, what), p: w.p, kind: writeGate, open: func(v verdict) {
+		if v == well {
+			do()
+		}
+		ch <- v
+	}})
 	return <-ch
 }

@@ -1,0 +1,117 @@
+package cache
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// Writing through: a writer that knows what its write makes of a copy need not leave
+// that to a load. Elsewhere this is how caches go wrong for good, since two writers
+// store in another order than they commit:
+//
+//  1. A copy shows three likes. Two processes have it in hand.
+//  2. A commits a like, and then B does. There are five.
+//  3. Each stores four, and four stays.
+//
+// Here a copy names the ids that it lies under, and a move says which ids it has
+// replaced. Say that the copy lay under I before the write began, and the write's own
+// move has put X in the place of exactly I. Another write that the copy does not show
+// was committed after the copy was read from the origin, so it moves the tag when I is
+// there already: had it come before our move, that would have found other ids than I;
+// it comes after, and takes X away again. So the copy with the write added to it
+// belongs under X, and is judged there like any other. At step 3, A or B finds that it
+// has replaced the other's id, stores nothing, and the next read loads.
+//
+// The copy is looked for before the write begins, so whatever it does show was
+// committed before: what changes it is added in the order of the commits.
+
+// WriteThrough runs write, which changes the origin and then moves tags by [Cache.Move]
+// with the context that it is given, and saves the next reader a load: if a fresh copy
+// lay in L2 before, and nobody else has moved one of its tags since, then change makes
+// the new value of it, which is stored in its place and is no younger than it was.
+// change must not alter what it is given; its result must be what the origin has after
+// the write, if it had what the copy shows before it.
+//
+// It is an attempt and its failing no error: the tags have moved all the same. A
+// revocation is never written through. The error is write's own.
+func (s *Source[T]) WriteThrough(ctx context.Context, write func(context.Context) error, change func(T) T, values ...string) error {
+	c, o := s.cache, s.origin
+	if c.o.Off || c.l2 == nil {
+		return write(ctx)
+	}
+	k := o.spec.key(string(o.spec.render(nil, values)), values)
+	snap, r, err := c.look(ctx, k, o.tags(k), false)
+	if err != nil {
+		o.stats.softened(err)
+	}
+	if err != nil || r.entry == nil || r.state() != fresh {
+		return write(ctx)
+	}
+	w := &crossing{tags: snap.tags, ids: slices.Clone(snap.ids)}
+	if err := write(context.WithValue(ctx, crossingKey{}, w)); err != nil {
+		return err
+	}
+	if ids, ok := w.result(); ok {
+		old, ok := c.answerFrom(o, k, snap, r)
+		if !ok {
+			return nil
+		}
+		body, err := o.encode(change(old.value.(T)))
+		if err != nil {
+			c.o.Log.Warn("cache: value written through does not encode", "key", k.text, "error", err)
+			return nil
+		}
+		e := *r.entry
+		e.ids, e.body = ids, body
+		if c.put(ctx, o, k, c.watch(snap.tags), &e, old.filled) == nil {
+			o.stats.writtenThrough.Add(1)
+		}
+	}
+	return nil
+}
+
+// A crossing follows the ids of a copy through the moves of one write.
+type crossing struct {
+	tags []Tag
+
+	mu    sync.Mutex
+	ids   []ids
+	moved bool
+}
+
+type crossingKey struct{}
+
+// crossingOf returns the crossing under way, or nil.
+func crossingOf(ctx context.Context) *crossing {
+	w, _ := ctx.Value(crossingKey{}).(*crossing)
+	return w
+}
+
+// A replacement is what a move did to the ids of one tag.
+type replacement struct{ was, is ids }
+
+// moves follows a move of tags, which need not be the copy's. What does not follow from
+// the ids that the copy has is left as it is: then the copy lies under ids that have
+// gone, and is not fresh.
+func (w *crossing) moves(m Move, did []replacement, err error) {
+	if w == nil || err != nil || m.Revoke {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, t := range m.Tags {
+		j := slices.Index(w.tags, t)
+		if j >= 0 && w.ids[j].state(did[i].was) == fresh {
+			w.ids[j], w.moved = did[i].is, true
+		}
+	}
+}
+
+// result returns the ids that the copy lies under after the write, and whether they are
+// others than before: else the write has changed nothing, or nobody knows what.
+func (w *crossing) result() ([]ids, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ids, w.moved
+}
