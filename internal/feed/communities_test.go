@@ -14,7 +14,7 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	owner, member, outsider := w.user("Owner"), w.user("Member"), w.user("Outsider")
 	id := w.community(Private, owner, member)
 	post := w.post(member, id, "Secret")
-	page, err := w.Shared(t.Context(), id, "en", Newest, start, 10)
+	page, err := w.Shared(t.Context(), id, Newest, start, 10)
 	if err != nil || !page.Private {
 		t.Fatalf("the shared part of a private community: %+v, %v", page, err)
 	}
@@ -48,7 +48,7 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	if status(hidden) != status(missing) {
 		t.Errorf("hidden answers %v, missing %v", hidden, missing)
 	}
-	if _, err := w.Shared(t.Context(), id+1, "en", Newest, start, 10); status(err) != http.StatusNotFound {
+	if _, err := w.Shared(t.Context(), id+1, Newest, start, 10); status(err) != http.StatusNotFound {
 		t.Errorf("the shared part of no community: %v, want a 404", err)
 	}
 }

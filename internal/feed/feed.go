@@ -1,12 +1,12 @@
 // Package feed holds communities, their members and what they post: the
 // queries, the handlers, the routes, the events and what each event makes stale.
 //
-// Its idea is the composed page. Which posts a page of a community shows, in one
-// language and one order, is the same for every reader; it is loaded once and
-// kept under a key of its own. What is personal about the page is the same for all
-// pages of one reader: where they are a member, which posts they like, whose posts they
-// do not want to see. That is loaded once as well, under a key of theirs. So a page that
-// nobody has asked for yet is put together without a query if its parts are at hand.
+// Its idea is the composed page. Which posts a page of a community shows, in one order,
+// is the same for every reader; it is loaded once, in all languages, and kept under a
+// key of its own. What is personal about the page is the same for all pages of one
+// reader: where they are a member, which posts they like, whose posts they do not want
+// to see. That is loaded once as well, under a key of theirs. So a page that nobody has
+// asked for yet is put together without a query if its parts are at hand.
 //
 // Its invariant: nobody but a member learns that a private community or its posts
 // exist. To everybody else, reads and writes answer as if there were nothing.

@@ -51,7 +51,7 @@ func (s *Store) loadShared(ctx context.Context, k cache.Key) (SharedPage, error)
 	if err != nil {
 		return SharedPage{}, err
 	}
-	return s.Shared(ctx, CommunityID(id), k.Get("locale"), order, after, limit)
+	return s.Shared(ctx, CommunityID(id), order, after, limit)
 }
 
 // feedBody is a page of a community's posts. Viewer is null without a token.
@@ -64,8 +64,8 @@ type feedBody struct {
 	Next      *string          `json:"next"`
 }
 
-// page composes a page of the feed: the part that all readers share, then what is
-// this reader's own.
+// page composes a page of the feed: the part that all readers share, then their
+// language and what is this reader's own.
 func (h *Handler) page(c echo.Context) error {
 	ctx := c.Request().Context()
 	id, err := pathID[CommunityID](c, "id")
@@ -78,7 +78,7 @@ func (h *Handler) page(c echo.Context) error {
 	if _, err := parsePosition(order, after); err != nil {
 		return err
 	}
-	shared, err := h.shared.GetOrSet(ctx, id.String(), who.Locale(), string(order), after, c.QueryParam("limit"))
+	shared, err := h.shared.GetOrSet(ctx, id.String(), string(order), after, c.QueryParam("limit"))
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (h *Handler) page(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	posts, err := compose(id, shared, own)
+	posts, err := compose(id, shared, who.Locale(), own)
 	if err != nil {
 		return err
 	}

@@ -50,7 +50,7 @@ func TestFeedPageReadsAsDocumented(t *testing.T) {
 	}
 }
 
-func TestSharedPartOfAPageIsLoadedOnceForAllReaders(t *testing.T) {
+func TestSharedPartOfAPageIsLoadedOnceForAllReadersOfAnOrder(t *testing.T) {
 	s := newSite(t)
 	ada := s.user("Ada")
 	id := s.community(Public, ada)
@@ -60,14 +60,59 @@ func TestSharedPartOfAPageIsLoadedOnceForAllReaders(t *testing.T) {
 	get[feedBody](s, ada, path)
 	// Behind the cache's back: whoever sees it has asked the database.
 	s.exec(`UPDATE posts SET title = 'Changed'`)
+	locales := identity.SupportedLocales()
 	for n := range 20 {
-		reader := s.user("Reader")
+		reader := in(s.user("Reader"), locales[n%len(locales)], false)
 		if got := get[feedBody](s, reader, path); *got.Viewer != reader.User() || got.Items[0].Title != "Bread" {
 			t.Fatalf("reader %d: page of user %d with %q", n, *got.Viewer, got.Items[0].Title)
 		}
 	}
-	if got := get[feedBody](s, in(ada, "de", false), path); got.Items[0].Title != "Changed" {
-		t.Errorf("another language shows %q, which was loaded for English", got.Items[0].Title)
+	if got := get[feedBody](s, in(ada, "en", true), path); got.Items[0].Title != "Changed" {
+		t.Errorf("the other order shows %q, which was loaded for the first", got.Items[0].Title)
+	}
+}
+
+// Whatever is written, the next read in each language shows it, or what there was before,
+// and all of them together cost one load of what they share.
+func TestPageShowsTranslationOrOriginalInEveryLanguageForOneLoad(t *testing.T) {
+	s := newSite(t)
+	ada := s.user("Ada")
+	id := s.community(Public, ada)
+	post := s.post(ada, id, "Bread")
+	path := fmt.Sprintf("/communities/%d/posts", id)
+	translate := func(locale, title string) func() error {
+		return func() error {
+			_, err := s.Translate(t.Context(), ada, post, locale, Text{title, "Text"}, anyVersion)
+			return err
+		}
+	}
+	for _, step := range []struct {
+		what       string
+		write      func() error
+		en, de, fr string // the title, and the locale that it is in
+	}{
+		{"as it was written", func() error { return nil }, "Bread en", "Bread en", "Bread en"},
+		{"translated into German", translate("de", "Brot"), "Bread en", "Brot de", "Bread en"},
+		{"and into French", translate("fr", "Pain"), "Bread en", "Brot de", "Pain fr"},
+		{"with a better translation", translate("de", "Roggenbrot"), "Bread en", "Roggenbrot de", "Pain fr"},
+		{"edited", func() error {
+			_, err := s.UpdatePost(t.Context(), ada, post, TextEdit{Title: ptr("Rye")}, anyVersion)
+			return err
+		}, "Rye en", "Roggenbrot de", "Pain fr"},
+	} {
+		if err := step.write(); err != nil {
+			t.Fatal(err)
+		}
+		before := s.cache.Stats().Keys["feed.shared/3"].Loads
+		for _, c := range []struct{ locale, want string }{{"en", step.en}, {"de", step.de}, {"fr", step.fr}} {
+			body := get[feedBody](s, in(ada, c.locale, false), path)
+			if got := body.Items[0].Title + " " + body.Items[0].Locale; got != c.want || body.Locale != c.locale {
+				t.Errorf("%s, in %s: %q on a page in %s, want %q", step.what, c.locale, got, body.Locale, c.want)
+			}
+		}
+		if loads := s.cache.Stats().Keys["feed.shared/3"].Loads - before; loads != 1 {
+			t.Errorf("%s: three languages cost %d loads of what they share, want 1", step.what, loads)
+		}
 	}
 }
 

@@ -3,12 +3,12 @@ package feed
 import (
 	"math"
 	"net/http"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/communityfeed/internal/cache"
 	"example.com/communityfeed/internal/identity"
 )
 
@@ -124,23 +124,68 @@ func TestPageLeavesOutBlockedAuthorsForTheBlockerAlone(t *testing.T) {
 	}
 }
 
+// One after the other from the same page, as readers of several languages have it.
 func TestComposeLeavesTheSharedPostsAlone(t *testing.T) {
-	shared := []Post{
-		{ID: 3, Author: Person{ID: 7}},
-		{ID: 2, Author: Person{ID: 8}},
-		{ID: 1, Author: Person{ID: 7}},
+	page := func() SharedPage {
+		return SharedPage{Posts: []SharedPost{
+			{ID: 3, Text: Text{"Bread", "Body"}, Locale: "en", Author: Person{ID: 7},
+				Translations: map[string]Text{"de": {"Brot", "Text"}, "fr": {"Pain", "Texte"}}},
+			{ID: 2, Text: Text{"Cake", "Body"}, Locale: "en", Author: Person{ID: 8}},
+			{ID: 1, Text: Text{"Roggen", "Text"}, Locale: "de", Author: Person{ID: 7}},
+		}}
 	}
-	before := slices.Clone(shared)
-	got, err := compose(1, SharedPage{Posts: shared}, Personal{Likes: []PostID{1}, Blocked: []identity.UserID{8}})
+	shared := page()
+	rye := Post{ID: 1, Title: "Roggen", Body: "Text", Locale: "de", Author: Person{ID: 7}, LikedByMe: true}
+	for _, c := range []struct{ asked, title, body, locale string }{
+		{"de", "Brot", "Text", "de"},
+		{"en", "Bread", "Body", "en"},
+		{"fr", "Pain", "Texte", "fr"},
+		{"ja", "Bread", "Body", "en"},
+		{"de", "Brot", "Text", "de"},
+	} {
+		got, err := compose(1, shared, c.asked, Personal{Likes: []PostID{1}, Blocked: []identity.UserID{8}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []Post{{ID: 3, Title: c.title, Body: c.body, Locale: c.locale, Author: Person{ID: 7}}, rye}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("composed in %s (-want +got):\n%s", c.asked, diff)
+		}
+		if diff := cmp.Diff(page(), shared); diff != "" {
+			t.Fatalf("composing in %s wrote into what is shared (-before +after):\n%s", c.asked, diff)
+		}
+	}
+}
+
+// There is one for each page of every community, so it has what pages show and no more.
+func TestSharedPartIsStoredWithoutWhatNobodyNeeds(t *testing.T) {
+	w := newTown(t)
+	ada := w.user("Ada")
+	id := w.community(Public, ada)
+	w.post(ada, id, "Bread")
+	if _, err := w.Translate(t.Context(), ada, w.post(ada, id, "Cake"), "de", Text{"Kuchen", "Text"}, anyVersion); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(`UPDATE posts SET created_at = '2026-11-21 10:14:00+00'`)
+	page, err := w.Shared(t.Context(), id, Newest, start, 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Post{{ID: 3, Author: Person{ID: 7}}, {ID: 1, Author: Person{ID: 7}, LikedByMe: true}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("composed (-want +got):\n%s", diff)
+	stored, err := cache.JSON[SharedPage]{}.Encode(page)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(before, shared); diff != "" {
-		t.Errorf("what is shared was written to (-before +after):\n%s", diff)
+	want := `{"private":false,"posts":[` +
+		`{"id":2,"title":"Cake","body":"Body of Cake","locale":"en","translations":{"de":{"title":"Kuchen","body":"Text"}},` +
+		`"author":{"id":1,"name":"Ada"},"likes":0,"createdAt":"2026-11-21T10:14:00Z","version":2},` +
+		`{"id":1,"title":"Bread","body":"Body of Bread","locale":"en",` +
+		`"author":{"id":1,"name":"Ada"},"likes":0,"createdAt":"2026-11-21T10:14:00Z","version":1}],"next":""}`
+	if diff := cmp.Diff(want, string(stored)); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+	read, err := cache.JSON[SharedPage]{}.Decode(stored)
+	if diff := cmp.Diff(page, read); err != nil || diff != "" {
+		t.Errorf("comes back (-want +got), %v:\n%s", err, diff)
 	}
 }
 

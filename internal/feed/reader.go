@@ -114,7 +114,7 @@ const personalSQL = `
 
 // Personal reads what a user adds to a page of these posts, however much there is of
 // them.
-func (s *Store) Personal(ctx context.Context, id CommunityID, user identity.UserID, posts []Post) (Personal, error) {
+func (s *Store) Personal(ctx context.Context, id CommunityID, user identity.UserID, posts []SharedPost) (Personal, error) {
 	ids := make([]PostID, len(posts))
 	authors := make([]identity.UserID, len(posts))
 	for i, p := range posts {
@@ -127,11 +127,11 @@ func (s *Store) Personal(ctx context.Context, id CommunityID, user identity.User
 	return own, nil
 }
 
-// compose shows a shared page of a community to one reader. To who may not see the
-// community it does not exist. Posts of authors whom the reader has blocked are left
-// out, so a page may be shorter than its limit, even empty, and still not be the last.
-// The page given is shared with other readers and stays as it is.
-func compose(id CommunityID, page SharedPage, own Personal) ([]Post, error) {
+// compose shows a shared page of a community to one reader, in their locale. To who may
+// not see the community it does not exist. Posts of authors whom the reader has blocked
+// are left out, so a page may be shorter than its limit, even empty, and still not be the
+// last. The page given is shared with readers of all languages and stays as it is.
+func compose(id CommunityID, page SharedPage, locale string, own Personal) ([]Post, error) {
 	if page.Private && !own.Member {
 		return nil, communityNotFound(id)
 	}
@@ -140,8 +140,9 @@ func compose(id CommunityID, page SharedPage, own Personal) ([]Post, error) {
 		if slices.Contains(own.Blocked, p.Author.ID) {
 			continue
 		}
-		p.LikedByMe = slices.Contains(own.Likes, p.ID)
-		seen = append(seen, p)
+		post := p.in(locale)
+		post.LikedByMe = slices.Contains(own.Likes, p.ID)
+		seen = append(seen, post)
 	}
 	return seen, nil
 }

@@ -53,7 +53,7 @@ func TestPagesOfOneWithMoreThanIsKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	for at, wantKnown := range map[position]bool{start: true, old: false} {
-		page, err := w.Shared(t.Context(), id, "en", Newest, at, 20)
+		page, err := w.Shared(t.Context(), id, Newest, at, 20)
 		if err != nil || len(page.Posts) != 20 {
 			t.Fatalf("%d posts, %v", len(page.Posts), err)
 		}
@@ -80,9 +80,9 @@ func TestPagesOfOneWithMoreThanIsKept(t *testing.T) {
 	}
 }
 
-// A post empties its readers' pages, and costs one load of what they share; a like
-// empties one reader's, and costs one load of what is theirs, in whatever community
-// they read next.
+// A post empties its readers' pages, and costs one load of what they share for each of the
+// two orders, whatever their languages; a like empties one reader's, and costs one load of
+// what is theirs, in whatever community they read next.
 func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 	s := newSite(t)
 	ada := s.user("Ada")
@@ -94,19 +94,21 @@ func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 		ids, posts = append(ids, id), append(posts, s.post(ada, id, "Bread"))
 		paths = append(paths, fmt.Sprintf("/communities/%d/posts", id))
 	}
-	readers := []identity.Caller{ada, s.user("Bob"), s.user("Eve")}
+	readers := []identity.Caller{ada, in(s.user("Bob"), "de", false), in(s.user("Eve"), "fr", false)}
 	readAll := func() (shared, reader uint64) {
 		before := s.cache.Stats().Keys
 		for _, who := range readers {
 			for _, path := range paths {
-				if got := get[feedBody](s, who, path); *got.Viewer != who.User() {
-					t.Fatalf("user %s reads the page of %s", who.User(), *got.Viewer)
+				for _, ranked := range []bool{false, true} {
+					if got := get[feedBody](s, in(who, who.Locale(), ranked), path); *got.Viewer != who.User() {
+						t.Fatalf("user %s reads the page of %s", who.User(), *got.Viewer)
+					}
 				}
 			}
 		}
 		after := s.cache.Stats().Keys
 		loads := func(key string) uint64 { return after[key].Loads - before[key].Loads }
-		return loads("feed.shared/2"), loads("feed.reader/1")
+		return loads("feed.shared/3"), loads("feed.reader/1")
 	}
 	want := func(what string, wantShared, wantReader uint64) {
 		t.Helper()
@@ -114,10 +116,10 @@ func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 			t.Errorf("%s: %d loads of shared parts and %d of readers, want %d and %d", what, shared, reader, wantShared, wantReader)
 		}
 	}
-	want("the first time", 3, 3)
+	want("the first time", 6, 3)
 	want("again", 0, 0)
 	s.post(ada, ids[1], "Cake")
-	want("after a post", 1, 0)
+	want("after a post", 2, 0)
 	wantStatus(t, "like", s.Like(t.Context(), readers[1], posts[0]), http.StatusOK)
 	want("after a like", 0, 1)
 	if got := get[feedBody](s, readers[1], paths[0]); !got.Items[0].LikedByMe {

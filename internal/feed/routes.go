@@ -93,10 +93,12 @@ func feedPage(page []cachehttp.Param) cachehttp.Route {
 }
 
 // sharedPart is what a feed page has in common for all its readers: a data load,
-// not a page, so its dimensions are its own.
+// not a page, so its dimensions are its own. The locale is none of them: a write would
+// cost a load for each language, and what differs between them is only the texts of
+// posts that have translations. They are all in the part.
 var sharedPart = cache.Spec{
-	Name: "feed.shared", Version: 2,
-	Dims:   []string{"community", "locale", "order", "after", "limit"},
+	Name: "feed.shared", Version: 3,
+	Dims:   []string{"community", "order", "after", "limit"},
 	Policy: cache.Policy{Fresh: cache.Short}, // a part is fresh or not used
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("community"))} },
 }

@@ -118,7 +118,7 @@ func (w *town) post(author identity.Caller, id CommunityID, title string) PostID
 // page reads a page as one reader sees it.
 func (w *town) page(who identity.Caller, id CommunityID, o Order, after position, limit int) ([]Post, string) {
 	w.t.Helper()
-	shared, err := w.Shared(w.t.Context(), id, who.Locale(), o, after, limit)
+	shared, err := w.Shared(w.t.Context(), id, o, after, limit)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -148,8 +148,8 @@ func (w *town) shown(who identity.Caller, id CommunityID, page SharedPage) ([]Po
 	if !known {
 		kept = asked
 	}
-	posts, err := compose(id, page, kept)
-	again, errAgain := compose(id, page, asked)
+	posts, err := compose(id, page, who.Locale(), kept)
+	again, errAgain := compose(id, page, who.Locale(), asked)
 	if diff := cmp.Diff(again, posts); diff != "" || status(err) != status(errAgain) {
 		w.t.Errorf("user %s, by what is kept of them: %v, by a query: %v (-query +kept):\n%s", who.User(), err, errAgain, diff)
 	}

@@ -13,7 +13,11 @@ var faults = []fault{
 	{"the user is not in a page's key", "feed_mixed", keyWithout("feed.page", "user")},
 	{"the locale is not in a page's key", "feed_mixed", keyWithout("feed.page", "locale")},
 	{"the flag is not in a page's key", "feed_mixed", keyWithout("feed.page", "feed_v2")},
-	{"the locale is not in the key of what pages share", "feed_mixed", keyWithout("feed.shared", "locale")},
+	{"a translation is written into what pages share", "feed_mixed", []overlay.Edit{
+		overlay.Replace("internal/feed/reader.go", "len(page.Posts))\n	for _, p := range page.Posts {", "len(page.Posts))\n	for i, p := range page.Posts {"),
+		overlay.Replace("internal/feed/reader.go", "		post := p.in(locale)\n",
+			"		post := p.in(locale)\n		page.Posts[i].Text, page.Posts[i].Locale = Text{post.Title, post.Body}, post.Locale\n"),
+	}},
 	{"the order is not in the key of what pages share", "feed_mixed", keyWithout("feed.shared", "order")},
 	{"the handler is told that nobody has the flag", "feed_mixed", []overlay.Edit{overlay.Replace("internal/identity/dimensions.go",
 		"c.feedV2 = value == flagOn", "c.feedV2 = false")}},
