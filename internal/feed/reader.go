@@ -42,8 +42,46 @@ func newNumbers[ID ~int64](ids []ID, most int) numbers[ID] {
 
 // has reports whether id is among them; known is false if what is kept does not tell.
 func (n numbers[ID]) has(id ID) (yes, known bool) {
-	i, yes := slices.BinarySearchFunc(n.IDs, id, func(a, b ID) int { return cmp.Compare(b, a) })
+	i, yes := n.find(id)
 	return yes, yes || !n.More || i < len(n.IDs)
+}
+
+// find returns where id is, or would be.
+func (n numbers[ID]) find(id ID) (i int, found bool) {
+	return slices.BinarySearchFunc(n.IDs, id, func(a, b ID) int { return cmp.Compare(b, a) })
+}
+
+// with returns the numbers and id, at most so many. Where others are left out that may
+// be larger, so is id.
+func (n numbers[ID]) with(id ID, most int) numbers[ID] {
+	i, yes := n.find(id)
+	if yes || n.More && i == len(n.IDs) {
+		return n
+	}
+	kept := newNumbers(slices.Insert(slices.Clone(n.IDs), i, id), most)
+	kept.More = kept.More || n.More
+	return kept
+}
+
+// without returns the numbers without id.
+func (n numbers[ID]) without(id ID) numbers[ID] {
+	i, yes := n.find(id)
+	if !yes {
+		return n
+	}
+	return numbers[ID]{IDs: slices.Delete(slices.Clone(n.IDs), i, i+1), More: n.More}
+}
+
+// liking is what a reader becomes who likes a post, and notLiking who no longer does.
+// The reader given is shared, and stays as it is.
+func (r Reader) liking(id PostID) Reader {
+	r.Likes = r.Likes.with(id, readerRows)
+	return r
+}
+
+func (r Reader) notLiking(id PostID) Reader {
+	r.Likes = r.Likes.without(id)
+	return r
 }
 
 // One more than is kept tells whether there are others.

@@ -1,11 +1,13 @@
 package feed
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"example.com/communityfeed/internal/identity"
@@ -29,6 +31,49 @@ func TestNumbersTellTheTruthOrNothing(t *testing.T) {
 			}
 			if below := len(all) > most && id < all[most-1]; known == below {
 				t.Fatalf("%d: known is %t, below what is kept is %t", id, known, below)
+			}
+		}
+	})
+}
+
+// And it still does when it is changed along with what the database has, and leaves alone
+// what it is made of.
+func TestNumbersTellTheTruthOrNothingAsTheyChange(t *testing.T) {
+	descending := func(ids []int64) []int64 {
+		slices.Sort(ids)
+		slices.Reverse(ids)
+		return ids
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		const most, largest = 4, 12
+		number := rapid.Int64Range(1, largest)
+		all := descending(rapid.SliceOfNDistinct(number, 0, 3*most, rapid.ID[int64]).Draw(t, "all"))
+		kept := newNumbers(slices.Clone(all[:min(len(all), most+1)]), most)
+		for range rapid.IntRange(1, 20).Draw(t, "changes") {
+			id, was, before := number.Draw(t, "id"), kept, slices.Clone(kept.IDs)
+			if rapid.Bool().Draw(t, "with") {
+				kept = kept.with(id, most)
+				if !slices.Contains(all, id) {
+					all = descending(append(all, id))
+				}
+			} else {
+				kept = kept.without(id)
+				all = slices.DeleteFunc(all, func(other int64) bool { return other == id })
+			}
+			if !slices.Equal(was.IDs, before) {
+				t.Fatalf("%d: %v has become %v", id, before, was.IDs)
+			}
+			if len(kept.IDs) > most {
+				t.Fatalf("keeps %v", kept.IDs)
+			}
+			for id := range int64(largest + 2) {
+				yes, known := kept.has(id)
+				if known && yes != slices.Contains(all, id) {
+					t.Fatalf("%d of %v, of which %v is kept: %t", id, all, kept, yes)
+				}
+				if !known && !was.More && len(all) <= most {
+					t.Fatalf("%d of %v, of which %v is kept, is not known", id, all, kept)
+				}
 			}
 		}
 	})
@@ -81,8 +126,9 @@ func TestPagesOfOneWithMoreThanIsKept(t *testing.T) {
 }
 
 // A post empties its readers' pages, and costs one load of what they share for each of the
-// two orders, whatever their languages; a like empties one reader's, and costs one load of
-// what is theirs, in whatever community they read next.
+// two orders, whatever their languages; a like empties one reader's, and is written through;
+// a block empties one reader's, and costs one load of what is theirs, in whatever community
+// they read next.
 func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 	s := newSite(t)
 	ada := s.user("Ada")
@@ -120,8 +166,10 @@ func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 	want("again", 0, 0)
 	s.post(ada, ids[1], "Cake")
 	want("after a post", 2, 0)
-	wantStatus(t, "like", s.Like(t.Context(), readers[1], posts[0]), http.StatusOK)
-	want("after a like", 0, 1)
+	if rec := s.do(readers[1], http.MethodPut, fmt.Sprintf("/posts/%d/like", posts[0]), ""); rec.Code != http.StatusNoContent {
+		t.Fatalf("like: %d %s", rec.Code, rec.Body)
+	}
+	want("after a like", 0, 0)
 	if got := get[feedBody](s, readers[1], paths[0]); !got.Items[0].LikedByMe {
 		t.Error("who likes a post does not see that they do")
 	}
@@ -129,6 +177,61 @@ func TestWritesCostTheLoadOfWhatTheyChange(t *testing.T) {
 	want("after a block", 0, 1)
 	if got := get[feedBody](s, readers[2], paths[0]); len(got.Items) != 0 {
 		t.Error("who blocks an author sees their posts")
+	}
+}
+
+// After likes and their undoing, what is kept says what the database says, without a load.
+func TestLikesAreWrittenThrough(t *testing.T) {
+	s := newSite(t)
+	ada, bob := s.user("Ada"), s.user("Bob")
+	id := s.community(Public, ada)
+	path := fmt.Sprintf("/communities/%d/posts", id)
+	var posts []PostID
+	for n := range 4 {
+		posts = append(posts, s.post(ada, id, fmt.Sprint(n)))
+	}
+	get[feedBody](s, bob, path)
+	loads := s.cache.Stats().Keys["feed.reader/1"].Loads
+	for _, step := range []struct {
+		method string
+		post   int
+		liked  []int
+	}{
+		{http.MethodPut, 2, []int{2}},
+		{http.MethodPut, 0, []int{0, 2}},
+		{http.MethodPut, 0, []int{0, 2}}, // again
+		{http.MethodPut, 3, []int{0, 2, 3}},
+		{http.MethodDelete, 2, []int{0, 3}},
+		{http.MethodDelete, 1, []int{0, 3}}, // was not liked
+		{http.MethodDelete, 3, []int{0}},
+	} {
+		did := fmt.Sprintf("%s %d", step.method, step.post)
+		if rec := s.do(bob, step.method, fmt.Sprintf("/posts/%d/like", posts[step.post]), ""); rec.Code != http.StatusNoContent {
+			t.Fatalf("%s: %d %s", did, rec.Code, rec.Body)
+		}
+		for _, p := range get[feedBody](s, bob, path).Items {
+			if want := slices.Contains(step.liked, slices.Index(posts, p.ID)); p.LikedByMe != want {
+				t.Errorf("%s: post %s is liked: %t", did, p.Title, p.LikedByMe)
+			}
+		}
+		entry, found, err := s.cache.Inspect(t.Context(), "feed.reader/1|user="+bob.User().String())
+		if err != nil || !found || entry.State != "fresh" {
+			t.Fatalf("%s: in Redis is %+v, %v", did, entry, err)
+		}
+		var kept Reader
+		if err := json.Unmarshal(entry.Body, &kept); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := s.Reader(t.Context(), bob.User())
+		if diff := cmp.Diff(loaded, kept); diff != "" || err != nil {
+			t.Errorf("%s: %v (-database +Redis)\n%s", did, err, diff)
+		}
+	}
+	if got := s.cache.Stats().Keys["feed.reader/1"]; got.Loads != loads || got.WrittenThrough != 5 {
+		t.Errorf("%d loads, %d written through", got.Loads-loads, got.WrittenThrough)
+	}
+	if rec := s.do(bob, http.MethodPut, "/posts/999999/like", ""); rec.Code != http.StatusNotFound {
+		t.Errorf("a like of no post: %d %s", rec.Code, rec.Body)
 	}
 }
 

@@ -87,8 +87,26 @@ func (h *Handler) deletePost(c echo.Context) error {
 	})
 }
 
-func (h *Handler) like(c echo.Context) error    { return change(c, "id", h.store.Like) }
-func (h *Handler) unlike(c echo.Context) error  { return change(c, "id", h.store.Unlike) }
+func (h *Handler) like(c echo.Context) error {
+	return change(c, "id", h.through(h.store.Like, Reader.liking))
+}
+func (h *Handler) unlike(c echo.Context) error {
+	return change(c, "id", h.through(h.store.Unlike, Reader.notLiking))
+}
+
+// through has a like written through to what is kept of who likes, so that their next
+// page costs no query: it is what people do most.
+func (h *Handler) through(
+	do func(context.Context, identity.Caller, PostID) error, as func(Reader, PostID) Reader,
+) func(context.Context, identity.Caller, PostID) error {
+	return func(ctx context.Context, who identity.Caller, id PostID) error {
+		return h.readers.WriteThrough(ctx,
+			func(ctx context.Context) error { return do(ctx, who, id) },
+			func(r Reader) Reader { return as(r, id) },
+			who.User().String())
+	}
+}
+
 func (h *Handler) join(c echo.Context) error    { return change(c, "id", h.store.Join) }
 func (h *Handler) leave(c echo.Context) error   { return change(c, "id", h.store.Leave) }
 func (h *Handler) block(c echo.Context) error   { return change(c, "userID", h.store.Block) }
