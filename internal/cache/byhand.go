@@ -63,8 +63,8 @@ func (s *Source[T]) Snapshot(ctx context.Context, values ...string) Snapshot {
 }
 
 // ErrNotStored is the error of a Set whose value L2 did not take: somebody fills the
-// key just now, the key was deleted meanwhile, or L2 was not to be read at the
-// snapshot.
+// key just now, the key was deleted meanwhile, a tag has moved since the snapshot, or L2
+// was not to be read.
 var ErrNotStored = errors.New("cache: L2 did not take the value")
 
 // Set stores a value that was read from the origin after the snapshot, never one that
@@ -89,12 +89,14 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if c.l2 == nil {
 		return nil
 	}
-	return c.put(ctx, o, from.key, from.snap, e, a.filled)
+	return c.put(ctx, o, from.key, from.snap, e, a.filled, func(reading) bool { return true })
 }
 
-// put stores an entry of a key in L2 under its lease, unless somebody else has it. snap
-// says for how long that is of use to this process.
-func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *entry, filled time.Duration) error {
+// put stores an entry of a key in L2 under its lease, unless somebody else has that. L2
+// is read again under the lease: an entry whose tags have moved would only take the place
+// of a better one, and so would one that does not fit what is there. snap says for how
+// long the entry is of use to this process.
+func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *entry, filled time.Duration, fits func(reading) bool) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
@@ -107,7 +109,15 @@ func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *ent
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
-	if l == nil || !c.store(ctx, o, l, e, snap.tags, filled) {
+	if l == nil {
+		return ErrNotStored
+	}
+	if _, r, err := c.look(ctx, k, snap.tags, false); err != nil || stateOf(e.ids, r.ids) != fresh || !fits(r) {
+		o.stats.refused.add(overtaken)
+		c.release(ctx, l, refused, false)
+		return ErrNotStored
+	}
+	if !c.store(ctx, o, l, e, snap.tags, filled) {
 		return ErrNotStored
 	}
 	return nil

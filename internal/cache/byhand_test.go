@@ -88,6 +88,22 @@ func TestSetDuringAFillIsRefusedByL2(t *testing.T) {
 	})
 }
 
+// Nor is it stored in the place of what somebody has filled since.
+func TestSetDoesNotTakeThePlaceOfWhatIsYounger(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		from := p.row.Snapshot(t.Context(), "a")
+		f.write(other, "a", "new", Changed)
+		other.read("a")
+		if err := p.row.Set(t.Context(), from, "old"); !errors.Is(err, ErrNotStored) {
+			t.Errorf("got %v", err)
+		}
+		if i, _, err := p.Inspect(t.Context(), "row/1|name=a"); string(i.Body) != `"new"` || err != nil {
+			t.Errorf("L2 holds %s, %v", i.Body, err)
+		}
+	})
+}
+
 func TestSetOfAnOldSnapshotStoresNothing(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()

@@ -170,7 +170,7 @@ func (c *Cache) Move(ctx context.Context, m Move) error {
 		defer cancel()
 		var did []replacement
 		did, err = c.l2.move(ctx, m)
-		crossingOf(ctx).moves(m, did, err)
+		trailOf(ctx).moves(m, did, err)
 	}
 	if err != nil {
 		c.trust.lose(moveFailed) // before it is heard of, and before the writer is answered

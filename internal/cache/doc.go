@@ -32,6 +32,10 @@
 // cannot pass for fresh once the move has landed. Nothing else is needed for the
 // fence: no clock, no lock, no delete that might come too early or too late.
 //
+// A write that brings a copy along ([Source.WriteThrough]) stores it under the id that
+// its own move has minted, and only if that id took the place of the one under which the
+// copy lay. So every other write that the copy does not show has its move still to come.
+//
 // A move has two halves. In Redis every tag carries two minted ids, of its last
 // change and of its last revocation; an entry carries the ids that were read
 // before its load (redis.go, entry.go). In the process every move that is heard of
@@ -49,8 +53,9 @@
 // nobody waits for, many.go many reads at a time. memory.go, and redis.go with
 // reading.go and entry.go, are the tiers. heard.go and subscription.go are what the
 // process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
-// Redis or the origin is left alone. through.go is a write that brings a copy up to date;
-// byhand.go and operator.go are for those who handle single copies; manifest.go and record.go keep account of what keys are made of.
+// Redis or the origin is left alone. through.go is a write that brings a copy up to date.
+// byhand.go and operator.go are for those who handle single copies; manifest.go and
+// record.go keep account of what keys are made of.
 //
 // # Stated limits
 //

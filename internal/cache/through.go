@@ -30,49 +30,61 @@ import (
 // with the context that it is given, and saves the next reader a load: if a fresh copy
 // lay in L2 before, and nobody else has moved one of its tags since, then change makes
 // the new value of it, which is stored in its place and is no younger than it was.
-// change must not alter what it is given; its result must be what the origin has after
-// the write, if it had what the copy shows before it.
+// change(v) must be what a load would return after the write, if v is what one would
+// have returned before it, and must leave v as it is.
 //
-// It is an attempt and its failing no error: the tags have moved all the same. A
-// revocation is never written through. The error is write's own.
+// It is an attempt, and its failing no error: the tags have moved all the same. It adds
+// one budget of L2 before the write, at the most, and one after it. A revocation is
+// never written through. The error is write's own.
 func (s *Source[T]) WriteThrough(ctx context.Context, write func(context.Context) error, change func(T) T, values ...string) error {
 	c, o := s.cache, s.origin
 	if c.o.Off || c.l2 == nil {
 		return write(ctx)
 	}
+	// Redis has its own time: a client who leaves says nothing about it.
+	allowed := func() context.Context { return c.l2.allow(context.WithoutCancel(ctx)) }
 	k := o.spec.key(string(o.spec.render(nil, values)), values)
-	snap, r, err := c.look(ctx, k, o.tags(k), false)
+	snap, r, err := c.look(allowed(), k, o.tags(k), false)
 	if err != nil {
 		o.stats.softened(err)
 	}
 	if err != nil || r.entry == nil || r.state() != fresh {
 		return write(ctx)
 	}
-	w := &crossing{tags: snap.tags, ids: slices.Clone(snap.ids)}
-	if err := write(context.WithValue(ctx, crossingKey{}, w)); err != nil {
+	w := &trail{tags: snap.tags, ids: slices.Clone(snap.ids)}
+	if err := write(context.WithValue(ctx, trailKey{}, w)); err != nil {
 		return err
 	}
-	if ids, ok := w.result(); ok {
-		old, ok := c.answerFrom(o, k, snap, r)
-		if !ok {
-			return nil
-		}
-		body, err := o.encode(change(old.value.(T)))
-		if err != nil {
-			c.o.Log.Warn("cache: value written through does not encode", "key", k.text, "error", err)
-			return nil
-		}
-		e := *r.entry
-		e.ids, e.body = ids, body
-		if c.put(ctx, o, k, c.watch(snap.tags), &e, old.filled) == nil {
-			o.stats.writtenThrough.Add(1)
-		}
+	if ids, moved := w.end(); moved {
+		c.carry(allowed(), o, k, snap, r, ids, func(v any) any { return change(v.(T)) })
 	}
 	return nil
 }
 
-// A crossing follows the ids of a copy through the moves of one write.
-type crossing struct {
+// carry stores what a write has made of a copy, under the ids that its moves have left.
+func (c *Cache) carry(ctx context.Context, o *origin, k Key, snap snapshot, r reading, ids []ids, change func(any) any) {
+	old, ok := c.answerFrom(o, k, snap, r)
+	if !ok {
+		return
+	}
+	body, err := func() (_ []byte, err error) {
+		defer recoverTo(&err)
+		return o.encode(change(old.value))
+	}()
+	if err != nil {
+		c.o.Log.Warn("cache: what a write has changed is left to a load", "key", k.text, "error", err)
+		return
+	}
+	e := *r.entry
+	e.ids, e.body = ids, body
+	replaces := func(now reading) bool { return now.entry != nil && stateOf(r.entry.ids, now.entry.ids) == fresh }
+	if c.put(ctx, o, k, c.watch(snap.tags), &e, old.filled, replaces) == nil {
+		o.stats.writtenThrough.Add(1)
+	}
+}
+
+// A trail follows the ids of a copy through the moves of one write.
+type trail struct {
 	tags []Tag
 
 	mu    sync.Mutex
@@ -80,11 +92,11 @@ type crossing struct {
 	moved bool
 }
 
-type crossingKey struct{}
+type trailKey struct{}
 
-// crossingOf returns the crossing under way, or nil.
-func crossingOf(ctx context.Context) *crossing {
-	w, _ := ctx.Value(crossingKey{}).(*crossing)
+// trailOf returns the trail that moves leave, or nil.
+func trailOf(ctx context.Context) *trail {
+	w, _ := ctx.Value(trailKey{}).(*trail)
 	return w
 }
 
@@ -93,8 +105,8 @@ type replacement struct{ was, is ids }
 
 // moves follows a move of tags, which need not be the copy's. What does not follow from
 // the ids that the copy has is left as it is: then the copy lies under ids that have
-// gone, and is not fresh.
-func (w *crossing) moves(m Move, did []replacement, err error) {
+// gone.
+func (w *trail) moves(m Move, did []replacement, err error) {
 	if w == nil || err != nil || m.Revoke {
 		return
 	}
@@ -108,10 +120,10 @@ func (w *crossing) moves(m Move, did []replacement, err error) {
 	}
 }
 
-// result returns the ids that the copy lies under after the write, and whether they are
+// end returns the ids that the copy lies under after the write, and whether they are
 // others than before: else the write has changed nothing, or nobody knows what.
-func (w *crossing) result() ([]ids, bool) {
+func (w *trail) end() ([]ids, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.ids, w.moved
+	return slices.Clone(w.ids), w.moved
 }

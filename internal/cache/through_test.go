@@ -83,6 +83,7 @@ func TestWriteThroughFollowsAWriteThatMovesTwice(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait()
 		got, how := other.read("a")
 		equal(t, "value", got, "w")
 		equal(t, "outcome", how, HitL2)
@@ -99,6 +100,12 @@ func TestWhatMayNotBeWrittenThroughIsLoaded(t *testing.T) {
 		want string
 	}{
 		{"another write, moved before", func(f *fleet, _, other *process) writing {
+			return writing{move: Changed, before: func() {
+				f.origin.add("a", "2")
+				_ = other.Move(f.t.Context(), Changed(rowTag("a")))
+			}}
+		}, "v12"},
+		{"another write, written through before", func(f *fleet, _, other *process) writing {
 			return writing{move: Changed, before: func() { f.writeThrough(other, writing{adds: "2", move: Changed}) }}
 		}, "v12"},
 		{"another write, moved after", func(f *fleet, _, other *process) writing {
@@ -107,7 +114,7 @@ func TestWhatMayNotBeWrittenThroughIsLoaded(t *testing.T) {
 				after: func() { _ = other.Move(f.t.Context(), Changed(rowTag("a"))) },
 			}
 		}, "v12"},
-		{"another write of this process, moved before", func(f *fleet, p, _ *process) writing {
+		{"another write of this process, written through before", func(f *fleet, p, _ *process) writing {
 			return writing{move: Changed, before: func() { f.writeThrough(p, writing{adds: "2", move: Changed}) }}
 		}, "v12"},
 		{"a purge", func(f *fleet, _, other *process) writing {
@@ -227,6 +234,121 @@ func TestWriteThroughDuringAFillLeavesTheKeyToIt(t *testing.T) {
 		if r, err := reader(); err != nil || r.Value != "v1" || r.Outcome != Miss {
 			t.Errorf("the reader got %q, %v, %v", r.Value, r.Outcome, err)
 		}
+	})
+}
+
+// What has come to L2 meanwhile is better than what the write would put in its place, and
+// what an operator has deleted stays away.
+func TestWriteThroughLeavesWhatIsThereByThenAlone(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		after func(f *fleet, other *process)
+		want  string // in L2
+	}{
+		{"filled after another's write", func(f *fleet, other *process) {
+			f.origin.add("a", "2")
+			_ = other.Move(f.t.Context(), Changed(rowTag("a")))
+			other.read("a")
+		}, `"v12"`},
+		{"filled after a purge", func(f *fleet, other *process) {
+			f.origin.add("a", "2") // of another time
+			_ = other.Move(f.t.Context(), Revoked(Everything))
+			other.read("a")
+		}, `"v12"`},
+		{"deleted", func(f *fleet, other *process) { _, _ = other.Delete(f.t.Context(), "row/1|name=a") }, ""},
+		{"a process that distrusts L2", nil, `"v"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			writingThrough(t, func(t *testing.T, f *fleet, p, other *process) {
+				after := p.Distrust
+				if test.after != nil {
+					after = func() { test.after(f, other) }
+				}
+				if err := f.writeThrough(p, writing{adds: "1", move: Changed, after: after}); err != nil {
+					t.Fatal(err)
+				}
+				i, _, err := other.Inspect(t.Context(), "row/1|name=a")
+				if string(i.Body) != test.want || err != nil {
+					t.Errorf("L2 holds %s, %v; want %s", i.Body, err, test.want)
+				}
+				s := p.Stats().Keys["row/1"]
+				equal(t, "counted", s.WrittenThrough, 0)
+				equal(t, "refused", s.Refused[overtaken], 1)
+				if f.redis.Exists("cf:l:{row/1|name=a}") {
+					t.Error("the lease is kept")
+				}
+			})
+		})
+	}
+}
+
+// The client may be gone by the end of the write, and Redis may be in no hurry.
+func TestWriterWaitsForNoMoreThanTwoBudgets(t *testing.T) {
+	const budget = 200 * time.Millisecond
+	t.Run("in line", func(t *testing.T) {
+		writingThrough(t, func(t *testing.T, f *fleet, p, _ *process) {
+			for range cap(p.l2.turns) {
+				p.l2.turns <- struct{}{}
+			}
+			began := time.Now()
+			if err := f.writeThrough(p, writing{adds: "1", move: Changed}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > budget {
+				t.Errorf("took %v", took)
+			}
+		})
+	})
+	t.Run("after the write", func(t *testing.T) {
+		writingThrough(t, func(t *testing.T, f *fleet, p, _ *process) {
+			began := time.Now()
+			if err := f.writeThrough(p, writing{adds: "1", move: Changed, after: func() {
+				atLease := p.gate.holdBefore("cf:l:{row/1|name=a}")
+				time.AfterFunc(budget-10*time.Millisecond, func() { p.gate.silence(); atLease.release() })
+			}}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > budget {
+				t.Errorf("took %v", took)
+			}
+		})
+	})
+	t.Run("a client who has left", func(t *testing.T) {
+		writingThrough(t, func(t *testing.T, f *fleet, p, other *process) {
+			for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+				ctx, leave := context.WithTimeout(t.Context(), time.Second)
+				if err := p.row.WriteThrough(ctx, func(ctx context.Context) error {
+					f.origin.set("a", "w")
+					if cause == context.Canceled {
+						leave()
+					}
+					<-ctx.Done()
+					return p.Move(ctx, Changed(rowTag("a")))
+				}, func(string) string { return "w" }, "a"); err != nil {
+					t.Error(err)
+				}
+				leave()
+				synctest.Wait()
+				got, how := other.read("a")
+				equal(t, "value", got, "w")
+				equal(t, "outcome", how, HitL2)
+				equal(t, "the breaker is open", p.Stats().L2.Open, false)
+			}
+		})
+	})
+}
+
+func TestPanicInAChangeLeavesItToALoad(t *testing.T) {
+	writingThrough(t, func(t *testing.T, f *fleet, p, _ *process) {
+		if err := p.row.WriteThrough(t.Context(), func(ctx context.Context) error {
+			f.origin.set("a", "w")
+			return p.Move(ctx, Changed(rowTag("a")))
+		}, func(string) string { panic("no idea") }, "a"); err != nil {
+			t.Error(err)
+		}
+		got, how := p.read("a")
+		equal(t, "value", got, "w")
+		equal(t, "outcome", how, Miss)
 	})
 }
 

@@ -72,8 +72,8 @@ func TestSharedPartOfAPageIsLoadedOnceForAllReadersOfAnOrder(t *testing.T) {
 	}
 }
 
-// Whatever is written, the next read in each language shows it, or what there was before,
-// and all of them together cost one load of what they share.
+// Whatever is written, the next read in each language shows it, or the original where
+// there is no translation, and all of them together cost one load of what they share.
 func TestPageShowsTranslationOrOriginalInEveryLanguageForOneLoad(t *testing.T) {
 	s := newSite(t)
 	ada := s.user("Ada")

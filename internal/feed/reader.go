@@ -72,8 +72,8 @@ func (n numbers[ID]) without(id ID) numbers[ID] {
 	return numbers[ID]{IDs: slices.Delete(slices.Clone(n.IDs), i, i+1), More: n.More}
 }
 
-// liking is what a reader becomes who likes a post, and notLiking who no longer does.
-// The reader given is shared, and stays as it is.
+// liking is what a reader becomes who likes a post, and notLiking who no longer does: what
+// readerSQL would return of them by then. The reader given stays as it is.
 func (r Reader) liking(id PostID) Reader {
 	r.Likes = r.Likes.with(id, readerRows)
 	return r

@@ -95,12 +95,12 @@ func (db *database) superseded(row string, version int) (at time.Time, known boo
 	return at, true
 }
 
-// between returns the versions of a row between two of them.
-func (db *database) between(row string, one, other int) (versions []int) {
+// others returns the versions of a row since one of them, but for another one.
+func (db *database) others(row string, since, but int) (versions []int) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	for _, c := range db.history[row] {
-		if one < c.version && c.version < other {
+		if since < c.version && c.version != but {
 			versions = append(versions, c.version)
 		}
 	}

@@ -18,7 +18,7 @@ var operations = []operation{
 	{"set", 2, (*sim).someSet},
 	{"delete", 1, (*sim).someDeletion},
 	{"change", 12, (*sim).someChange},
-	{"write through", 6, (*sim).someWriteThrough},
+	{"write through", 3, (*sim).someWriteThrough},
 	{"revoke", 5, (*sim).someRevocation},
 	{"purge", 1, (*sim).purge},
 	{"quiet change", 2, (*sim).quietChange},

@@ -28,6 +28,7 @@ type oracle struct {
 
 	mu       sync.Mutex
 	values   map[string]map[string]bool      // by key: what its loads have returned
+	through  map[string]map[string]bool      // by key: what writes have made of it
 	failures map[*process]map[string]failure // the last one of each key
 }
 
@@ -63,7 +64,7 @@ func (m mark) is() bool { return m.step > 0 }
 func (s *sim) now() mark { return mark{s.step, time.Now()} }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
+	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), through: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
 }
 
 // committed notes a write with its event.
@@ -258,16 +259,18 @@ func (o *oracle) judge(r *read) {
 			}
 			continue
 		}
-		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1
-		if version >= d.f.version {
-			due := (d.ownLong || looked && d.own) && d.f.changed.undone.step <= r.step
-			if due && !stale && slices.Contains(r.result.Value.Lacks[d.f.row], d.f.version) {
-				s.violate("%s shows version %d of %s without version %d", r, version, d.f.row, d.f.version)
-			}
+		lacks := r.err == nil && slices.Contains(r.result.Value.Lacks[d.f.row], d.f.version)
+		if version >= d.f.version && !lacks {
 			continue
 		}
+		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1
 		changedDue := (d.strict || looked && d.landed) && d.f.changed.undone.step <= r.step
 		revokedDue := (d.revoked || looked && d.gone) && d.f.revoked.undone.step <= r.step
+		if lacks { // others' moves of the tag say nothing of this one
+			due := d.ownLong || looked && d.own
+			changedDue = due && d.f.changed.undone.step <= r.step
+			revokedDue = due && d.f.revoke && d.f.revoked.undone.step <= r.step
+		}
 		switch {
 		case stale && d.f.revoke && revokedDue:
 			s.violate("%s shows version %d of %s, which was revoked by version %d", r, version, d.f.row, d.f.version)
@@ -326,6 +329,22 @@ func (o *oracle) produced(key string, v page) {
 		o.values[key] = make(map[string]bool)
 	}
 	o.values[key][v.text()] = true
+}
+
+// changed notes what a write has made of a copy.
+func (o *oracle) changed(key string, v page) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.through[key] == nil {
+		o.through[key] = make(map[string]bool)
+	}
+	o.through[key][v.text()] = true
+}
+
+func (o *oracle) wasChanged(key string, v page) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.through[key][v.text()]
 }
 
 func (o *oracle) wasProduced(key string, v page) bool {

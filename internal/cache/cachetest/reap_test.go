@@ -64,6 +64,9 @@ func (s *sim) reap() {
 			if r.err == nil && s.chance(0.3) {
 				s.follow(func() { s.again(r) })
 			}
+			if r.err == nil && r.result.Outcome != cache.Stale && s.chance(0.1) {
+				s.follow(func() { s.writeThroughTo(r) })
+			}
 		case repeated:
 			x.done(s.now())
 		case moved:

@@ -21,12 +21,18 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 		s.violate("%s stores under %s what no load has returned: %q", p, key, entry)
 		return
 	}
+	if o.wasChanged(key, v) {
+		s.through++
+	}
 	if o.current(ids, v, "c", "r") {
 		for _, row := range slices.Sorted(maps.Keys(v.Saw)) {
 			version := v.Saw[row]
 			for _, f := range o.facts[row] {
-				if f.event.moved.is() && slices.Contains(v.Lacks[row], f.version) {
-					s.violate("%s stores version %d of %s in %s as fresh without version %d", p, version, row, key, f.version)
+				if slices.Contains(v.Lacks[row], f.version) {
+					if f.event.moved.is() {
+						s.violate("%s stores version %d of %s in %s as fresh without version %d", p, version, row, key, f.version)
+					}
+					continue // others' moves of the tag say nothing of this one
 				}
 				if f.changed.landed.is() && version < f.version {
 					s.violate("%s stores version %d of %s in %s as fresh after version %d has landed", p, version, row, key, f.version)

@@ -34,6 +34,7 @@ type sim struct {
 	checked   int
 	loaded    map[string]time.Time // keys, since every fault is over
 	stores    int
+	through   int            // of them, what writes have made of a copy
 	away      bool           // the origin
 	answers   map[string]int // by what the outcomes are called
 	faults    map[fault]int

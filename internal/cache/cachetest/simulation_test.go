@@ -98,10 +98,11 @@ func TestSimulation(t *testing.T) {
 
 // A summary is how much was looked at, and what went wrong meanwhile.
 type summary struct {
-	failed, blurred        int // seeds
-	steps, checked, stores int
-	answers                map[string]int
-	faults                 map[fault]int
+	failed, blurred int // seeds
+	steps, checked  int
+	stores, through int
+	answers         map[string]int
+	faults          map[fault]int
 }
 
 func (m *summary) add(s *sim) {
@@ -112,7 +113,8 @@ func (m *summary) add(s *sim) {
 	if s.blurred != "" {
 		m.blurred++
 	}
-	m.steps, m.checked, m.stores = m.steps+s.step, m.checked+s.checked, m.stores+s.stores
+	m.steps, m.checked = m.steps+s.step, m.checked+s.checked
+	m.stores, m.through = m.stores+s.stores, m.through+s.through
 	for how, n := range s.answers {
 		m.answers[how] += n
 	}
@@ -131,8 +133,8 @@ func (m *summary) String() string {
 		faults = append(faults, fmt.Sprintf("%7d %s", m.faults[f], f))
 		injected += m.faults[f]
 	}
-	return fmt.Sprintf("%d steps, %d reads checked: %s; %d entries stored\n%d faults:\n%s\n",
-		m.steps, m.checked, strings.Join(answers, ", "), m.stores, injected, strings.Join(faults, "\n"))
+	return fmt.Sprintf("%d steps, %d reads checked: %s; %d entries stored, %d of them by writes\n%d faults:\n%s\n",
+		m.steps, m.checked, strings.Join(answers, ", "), m.stores, m.through, injected, strings.Join(faults, "\n"))
 }
 
 // What a seed has found must be found again. This looks at a few seeds of each theme.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"time"
 
 	"example.com/communityfeed/internal/cache"
 )
@@ -13,22 +14,42 @@ var errDied = errors.New("the process has died")
 // someWriteThrough changes a row that a key shows, and writes it through under the key.
 //
 // A version stands for all that was committed before it. What a copy becomes by a write
-// lacks what was committed in between: others' writes, which it must not lack any more
-// once their own moves have landed.
+// lacks what else was committed since the copy was read: others' writes, which it must not
+// lack any more once their own moves have landed.
 func (s *sim) someWriteThrough() {
 	p, row := s.someProcess(), pick(s, s.plan.rows)
-	if !p.serves() {
-		return
+	if p.serves() {
+		shape, values := s.someKey(row)
+		s.writeThrough(p, shape, values, row)
 	}
-	shape, values := s.someKey(row)
+}
+
+// writeThroughTo is a write of somebody who has read a key just now: there is a copy.
+func (s *sim) writeThroughTo(r *read) {
+	if r.p.serves() {
+		if row := pick(s, rowsOf(r.shape, r.values)); row != quiet {
+			s.writeThrough(r.p, r.shape, r.values, row)
+		}
+	}
+}
+
+func (s *sim) writeThrough(p *process, shape string, values []string, row string) {
 	key, w := keyOf(shape, values), s.aboutToWrite(p, []string{row})
 	s.trace("%s is about to begin, and to be written through to %s", w, key)
 	revoke := s.chance(0.1)
+	ctx, cancel := context.WithCancel(context.Background())
+	switch s.draw(10) {
+	case 0:
+		cancel() // the client is gone
+	case 1:
+		ctx, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
+	}
 	p.writing.Add(1)
 	go func() {
+		defer cancel()
 		defer p.writing.Done()
 		defer s.finish(w)
-		_ = p.sources[shape].WriteThrough(context.Background(), func(ctx context.Context) error {
+		_ = p.sources[shape].WriteThrough(ctx, func(ctx context.Context) error {
 			var m cache.Move
 			if s.atStep(w, commits, func() { m = s.commit(w, revoke, false) }) != well {
 				w.died = true
@@ -42,10 +63,11 @@ func (s *sim) someWriteThrough() {
 				v.lack(row, versions...)
 			}
 			for _, f := range w.facts {
-				v.lack(f.row, s.db.between(f.row, v.Saw[f.row], f.version)...)
+				v.lack(f.row, s.db.others(f.row, v.Saw[f.row], f.version)...)
 				v.Saw[f.row] = f.version
 			}
 			s.oracle.produced(key, v)
+			s.oracle.changed(key, v)
 			return v
 		}, values...)
 	}()
