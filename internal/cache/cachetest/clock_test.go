@@ -105,6 +105,7 @@ func (s *sim) wind() {
 			}
 		}
 	}
+	synctest.Wait() // a run that ends early may end in the middle of a step
 	for _, p := range s.processes {
 		s.end(p)
 	}

@@ -172,7 +172,8 @@ func (s *sim) pending(kinds ...gateKind) []*gate {
 	}
 	slices.SortFunc(out, func(a, b *gate) int { return cmp.Or(cmp.Compare(a.what, b.what), a.order.compare(b.order)) })
 	for i, g := range out[1:] {
-		if g.what == out[i].what && g.order == out[i].order && g.kind != handshakeGate {
+		same := g.kind == handshakeGate || g.p.dead.Load() // whichever goes first
+		if g.what == out[i].what && g.order == out[i].order && !same {
 			s.blurred = g.what
 		}
 	}
