@@ -63,7 +63,7 @@ type entry struct {
 	retention time.Duration // the time to live that the entry would have had at age zero
 	fresh     time.Duration // how much of it was fresh, jitter included
 	cost      time.Duration // how long the load took
-	ids       []ids         // of the tags, as they were before the load; after what was written through
+	ids       []ids         // of the tags, as they were before the load, or as the write left them that made it of another
 	body      []byte
 }
 

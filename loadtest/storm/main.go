@@ -4,8 +4,8 @@
 //
 // Idea: which posts a page shows is loaded once for all readers of an order, whatever
 // their language; what is their own is loaded once for each of them, and a post does not
-// change it. So as long as that is fresh, what a post costs the database does not depend on how
-// many read it.
+// change it. So as long as that is fresh, what a post costs the database does not depend
+// on how many read it.
 //
 // Invariant: every answer after the post is its reader's, and shows the post, or the
 // run fails.

@@ -20,7 +20,7 @@ func (s *sim) someSet() {
 			return
 		}
 		v := page{Saw: maps.Clone(saw)}
-		s.oracle.produced(key, v)
+		s.oracle.produced(key, v, false)
 		_ = source.Set(ctx, from, v) // whether it is stored is for the cache to say
 	}()
 }

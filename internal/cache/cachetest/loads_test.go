@@ -64,7 +64,7 @@ func (p *process) compose(ctx context.Context, sh shape, k cache.Key) (page, err
 	case !there:
 		return page{}, nothing{composed}
 	}
-	p.s.oracle.produced(k.String(), composed)
+	p.s.oracle.produced(k.String(), composed, false)
 	return composed, nil
 }
 

@@ -27,8 +27,7 @@ type oracle struct {
 	facts map[string][]*fact // by row
 
 	mu       sync.Mutex
-	values   map[string]map[string]bool      // by key: what its loads have returned
-	through  map[string]map[string]bool      // by key: what writes have made of it
+	values   map[string]map[string]bool      // by key: what its loads have returned, and whether a write has made it of a copy
 	failures map[*process]map[string]failure // the last one of each key
 }
 
@@ -64,7 +63,7 @@ func (m mark) is() bool { return m.step > 0 }
 func (s *sim) now() mark { return mark{s.step, time.Now()} }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), through: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
+	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
 }
 
 // committed notes a write with its event.
@@ -230,7 +229,7 @@ func (o *oracle) judge(r *read) {
 	saw, none := r.result.Value.Saw, nothing{}
 	switch {
 	case r.err == nil:
-		if !o.wasProduced(r.key, r.result.Value) {
+		if yes, _ := o.wasProduced(r.key, r.result.Value); !yes {
 			s.violate("%s: no load has returned %v", r, r.result.Value)
 		}
 	case errors.As(r.err, &none):
@@ -321,36 +320,22 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 	}
 }
 
-// produced notes what a load of a key returned.
-func (o *oracle) produced(key string, v page) {
+// produced notes what a load of a key returned, or a write has made of a copy.
+func (o *oracle) produced(key string, v page, byWrite bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.values[key] == nil {
 		o.values[key] = make(map[string]bool)
 	}
-	o.values[key][v.text()] = true
+	o.values[key][v.text()] = byWrite
 }
 
-// changed notes what a write has made of a copy.
-func (o *oracle) changed(key string, v page) {
+// wasProduced reports whether a load has returned the value, or a write has made it.
+func (o *oracle) wasProduced(key string, v page) (yes, byWrite bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.through[key] == nil {
-		o.through[key] = make(map[string]bool)
-	}
-	o.through[key][v.text()] = true
-}
-
-func (o *oracle) wasChanged(key string, v page) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.through[key][v.text()]
-}
-
-func (o *oracle) wasProduced(key string, v page) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.values[key][v.text()]
+	byWrite, yes = o.values[key][v.text()]
+	return yes, byWrite
 }
 
 func (v page) text() string {

@@ -8,7 +8,7 @@ import (
 )
 
 // A page is what a load returns: the version of every row that it shows. One that was
-// written through may lack some of those before, whose moves had not landed.
+// written through lacks what others had committed by then, whose moves had not landed.
 type page struct {
 	Saw   map[string]int
 	Lacks map[string][]int `json:",omitempty"`

@@ -17,11 +17,12 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 	s := o.s
 	key = strings.Trim(key, "{}")
 	ids, v, ok := open(entry)
-	if !ok || !o.wasProduced(key, v) {
+	produced, byWrite := o.wasProduced(key, v)
+	if !ok || !produced {
 		s.violate("%s stores under %s what no load has returned: %q", p, key, entry)
 		return
 	}
-	if o.wasChanged(key, v) {
+	if byWrite {
 		s.through++
 	}
 	if o.current(ids, v, "c", "r") {

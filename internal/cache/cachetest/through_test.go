@@ -66,8 +66,7 @@ func (s *sim) writeThrough(p *process, shape string, values []string, row string
 				v.lack(f.row, s.db.others(f.row, v.Saw[f.row], f.version)...)
 				v.Saw[f.row] = f.version
 			}
-			s.oracle.produced(key, v)
-			s.oracle.changed(key, v)
+			s.oracle.produced(key, v, true)
 			return v
 		}, values...)
 	}()
