@@ -1,9 +1,9 @@
 # The commands of the project; `make help` lists them. Whatever a target needs
-# beyond Go, it fetches in the version named here.
+# beyond Go, it fetches in the version named here, and k6 in that of its image.
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
-K6          := go.k6.io/k6@v1.8.1
+K6          := $(shell sed -n s/^ARG.K6=//p loadtest/Dockerfile)
 BENCHSTAT   := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 
 BASE_URL  ?= http://localhost:8080
