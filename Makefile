@@ -11,7 +11,7 @@ OTHER_URL ?= http://localhost:8081
 SIZE      ?= small
 SEEDS     ?= 300
 FUZZTIME  ?= 10s
-PAIRS     ?= 7
+PAIRS     ?= 15
 BENCHES   ?= 6
 
 # The layers of a read, from the token down to Redis.

@@ -23,8 +23,8 @@ import (
 )
 
 var (
-	floorPairs = flag.Int("floor-pairs", 7, "how often the service and the bare handler take turns, for each kind of answer")
-	floorTime  = flag.Duration("floor-time", 2*time.Second, "how long each turn takes")
+	floorPairs = flag.Int("floor-pairs", 15, "how often the service and the bare handler take turns, for each kind of answer")
+	floorTime  = flag.Duration("floor-time", time.Second, "how long each turn takes")
 	floorConns = flag.Int("floor-conns", 32, "connections of the load")
 )
 

@@ -36,8 +36,6 @@ type claims struct {
 type VerifierOptions struct {
 	// Remember bounds how many verified tokens are kept; 0 is 10,000.
 	Remember int
-	// Now is the clock that expiry is held against; nil is time.Now.
-	Now func() time.Time
 }
 
 // Verifier checks bearer tokens. A full check costs more than all the rest of
@@ -49,8 +47,6 @@ type VerifierOptions struct {
 // endless supply of them.
 type Verifier struct {
 	secret     []byte
-	parser     *jwt.Parser
-	now        func() time.Time
 	remembered *lru.Cache[string, verified]
 }
 
@@ -69,54 +65,48 @@ func NewVerifier(secret string, o VerifierOptions) (*Verifier, error) {
 	if o.Remember == 0 {
 		o.Remember = rememberedTokens
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	remembered, err := lru.New[string, verified](o.Remember)
 	if err != nil {
 		return nil, fmt.Errorf("remembering tokens: %w", err)
 	}
-	return &Verifier{
-		secret: []byte(secret),
-		now:    o.Now,
-		parser: jwt.NewParser(
-			// The header of a token is the attacker's: it does not choose how
-			// the token is checked.
-			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-			jwt.WithIssuer(tokenName),
-			jwt.WithAudience(tokenName),
-			jwt.WithExpirationRequired(),
-			jwt.WithStrictDecoding(),
-			jwt.WithTimeFunc(o.Now),
-		),
-		remembered: remembered,
-	}, nil
+	return &Verifier{secret: []byte(secret), remembered: remembered}, nil
 }
 
-// Verify returns whose token it is. Every error means that the bearer is to be
-// refused, never that the caller is nobody; ErrExpired is among them.
-func (v *Verifier) Verify(token string) (UserID, Role, error) {
+// Verify returns whose token it is, at a time that the caller has read from the clock
+// already. Every error means that the bearer is to be refused, never that the caller is
+// nobody; ErrExpired is among them.
+func (v *Verifier) Verify(token string, at time.Time) (UserID, Role, error) {
 	if len(token) > maxToken {
 		return 0, "", fmt.Errorf("a token of %d bytes is longer than %d", len(token), maxToken)
 	}
 	known, ok := v.remembered.Get(token)
 	if !ok {
 		var err error
-		if known, err = v.verify(token); err != nil {
+		if known, err = v.verify(token, at); err != nil {
 			return 0, "", err
 		}
 		v.remembered.Add(strings.Clone(token), known) // it may be a part of the request's whole header
 	}
-	if !v.now().Before(known.expires) {
+	if !at.Before(known.expires) {
 		v.remembered.Remove(token)
 		return 0, "", ErrExpired
 	}
 	return known.user, known.role, nil
 }
 
-func (v *Verifier) verify(token string) (verified, error) {
+func (v *Verifier) verify(token string, at time.Time) (verified, error) {
+	parser := jwt.NewParser(
+		// The header of a token is the attacker's: it does not choose how the token
+		// is checked.
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithIssuer(tokenName),
+		jwt.WithAudience(tokenName),
+		jwt.WithExpirationRequired(),
+		jwt.WithStrictDecoding(),
+		jwt.WithTimeFunc(func() time.Time { return at }),
+	)
 	var c claims
-	_, err := v.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.secret, nil })
+	_, err := parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return v.secret, nil })
 	switch {
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return verified{}, ErrExpired

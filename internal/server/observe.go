@@ -17,7 +17,6 @@ import (
 // observe answers, also what has failed, counts the request, and logs it if it is worth
 // a line.
 func (s *Server) observe(p *passage, next echo.HandlerFunc) {
-	began := time.Now()
 	requests := s.metrics.Requests()
 	requests.Begin()
 	defer requests.Done()
@@ -27,7 +26,7 @@ func (s *Server) observe(p *passage, next echo.HandlerFunc) {
 	if err != nil {
 		status = s.fail(p, err)
 	}
-	took := time.Since(began)
+	took := time.Since(p.began)
 	r, _ := p.Asked()
 	requests.Route(r.Method, route(p)).Observe(status, took)
 	if level, ok := s.worthLogging(p, status, took); ok {

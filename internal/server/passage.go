@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -9,7 +10,8 @@ import (
 	"example.com/communityfeed/internal/identity"
 )
 
-// A passage is a request on its way through the server: Echo's context, and who asks.
+// A passage is a request on its way through the server: Echo's context, since when, and
+// who asks.
 //
 // The caller belongs on the request's context, where everything below finds them. But
 // to put something there is to copy the request, and a hit looks at neither: it costs 3 %
@@ -17,6 +19,7 @@ import (
 // request, and cachehttp, which answers hits, takes both from Asked.
 type passage struct {
 	echo.Context
+	began  time.Time
 	caller identity.Caller
 	opened bool      // the caller is on the request's context
 	id     [1]string // the request's, as net/http keeps header values

@@ -27,7 +27,7 @@ func TestEveryoneInACrowdReadsTheirOwnPageOnce(t *testing.T) {
 	var posted atomic.Value
 	posted.Store("")
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, _, err := verifier.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		who, _, err := verifier.Verify(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), time.Now())
 		switch {
 		case err != nil:
 			w.WriteHeader(http.StatusUnauthorized)
