@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	lru "github.com/hashicorp/golang-lru/v2"
 	"golang.org/x/text/language"
 )
 
@@ -33,7 +32,7 @@ const (
 // value, in bounded memory.
 type Locales struct {
 	matcher    language.Matcher
-	remembered *lru.Cache[string, string]
+	remembered *remembered[string]
 }
 
 // NewLocales returns a negotiator over the supported locales.
@@ -42,11 +41,7 @@ func NewLocales() *Locales {
 	for i, locale := range supported {
 		tags[i] = language.MustParse(locale)
 	}
-	remembered, err := lru.New[string, string](rememberedHeaders)
-	if err != nil {
-		panic(err) // only a size below one is refused
-	}
-	return &Locales{matcher: language.NewMatcher(tags), remembered: remembered}
+	return &Locales{matcher: language.NewMatcher(tags), remembered: remember[string](rememberedHeaders)}
 }
 
 // Match returns the supported locale that fits an Accept-Language header best
@@ -60,12 +55,11 @@ func (l *Locales) Match(acceptLanguage string) string {
 		// Cut between two languages: half a tag could be another language's.
 		acceptLanguage = acceptLanguage[:strings.LastIndexByte(acceptLanguage[:maxAcceptLanguage], ',')+1]
 	}
-	if locale, ok := l.remembered.Get(acceptLanguage); ok {
+	if locale, ok := l.remembered.get(acceptLanguage); ok {
 		return locale
 	}
 	locale := l.negotiate(acceptLanguage)
-	// Cloned, because the string may be a part of the request's whole header.
-	l.remembered.Add(strings.Clone(acceptLanguage), locale)
+	l.remembered.add(acceptLanguage, locale)
 	return locale
 }
 

@@ -4,11 +4,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-	lru "github.com/hashicorp/golang-lru/v2"
 )
 
 // tokenName is the issuer and the audience of this service's tokens.
@@ -34,20 +32,19 @@ type claims struct {
 
 // VerifierOptions may be left zero.
 type VerifierOptions struct {
-	// Remember bounds how many verified tokens are kept; 0 is 10,000.
+	// Remember bounds how many verified tokens are kept; 0 is 10,000. The least is two.
 	Remember int
 }
 
 // Verifier checks bearer tokens. A full check costs more than all the rest of
-// a cache hit, so tokens found good are remembered until they expire, by their whole
-// text. A comparison of whole texts, whose time could tell something, comes only
-// after one of hashes, of a seed that nobody outside knows, or of the last eight
-// characters, which are a signature's. Who can read this memory finds the signing
-// secret there anyway. Tokens found bad are not remembered: an attacker has an
+// a cache hit, so tokens found good are remembered, by their whole text; their end is
+// looked at each time. A comparison of whole texts, whose time could tell something,
+// comes only after one of hashes, of a seed that nobody outside knows. Who can read this
+// memory finds the signing secret there anyway. Tokens found bad are not remembered: an attacker has an
 // endless supply of them.
 type Verifier struct {
 	secret     []byte
-	remembered *lru.Cache[string, verified]
+	remembered *remembered[verified]
 }
 
 type verified struct {
@@ -65,11 +62,7 @@ func NewVerifier(secret string, o VerifierOptions) (*Verifier, error) {
 	if o.Remember == 0 {
 		o.Remember = rememberedTokens
 	}
-	remembered, err := lru.New[string, verified](o.Remember)
-	if err != nil {
-		return nil, fmt.Errorf("remembering tokens: %w", err)
-	}
-	return &Verifier{secret: []byte(secret), remembered: remembered}, nil
+	return &Verifier{secret: []byte(secret), remembered: remember[verified](o.Remember)}, nil
 }
 
 // Verify returns whose token it is, at a time that the caller has read from the clock
@@ -79,16 +72,15 @@ func (v *Verifier) Verify(token string, at time.Time) (UserID, Role, error) {
 	if len(token) > maxToken {
 		return 0, "", fmt.Errorf("a token of %d bytes is longer than %d", len(token), maxToken)
 	}
-	known, ok := v.remembered.Get(token)
+	known, ok := v.remembered.get(token)
 	if !ok {
 		var err error
 		if known, err = v.verify(token, at); err != nil {
 			return 0, "", err
 		}
-		v.remembered.Add(strings.Clone(token), known) // it may be a part of the request's whole header
+		v.remembered.add(token, known)
 	}
 	if !at.Before(known.expires) {
-		v.remembered.Remove(token)
 		return 0, "", ErrExpired
 	}
 	return known.user, known.role, nil
