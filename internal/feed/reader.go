@@ -145,10 +145,15 @@ func (r Reader) adds(id CommunityID, page SharedPage) (own Personal, known bool)
 	return own, true
 }
 
+// personalSQL looks up each post and each author of a page by itself. OFFSET 0 keeps the
+// planner from making a join of that: for the usual reader it would read all that they
+// like and throw most of it away, and so it then would for who likes a million posts.
 const personalSQL = `
 	SELECT EXISTS (SELECT FROM members WHERE community_id = $1 AND user_id = $2),
-	       ARRAY (SELECT post_id FROM likes WHERE user_id = $2 AND post_id = ANY($3)),
-	       ARRAY (SELECT blocked_id FROM blocks WHERE blocker_id = $2 AND blocked_id = ANY($4))`
+	       ARRAY (SELECT id FROM unnest($3::bigint[]) id
+	              WHERE EXISTS (SELECT FROM likes WHERE user_id = $2 AND post_id = id OFFSET 0)),
+	       ARRAY (SELECT id FROM unnest($4::bigint[]) id
+	              WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = $2 AND blocked_id = id OFFSET 0))`
 
 // Personal reads what a user adds to a page of these posts, however much there is of
 // them.
