@@ -46,7 +46,7 @@ up: ## Run it in containers, wait until all is healthy, and say where it is and 
 
 .PHONY: down
 down: ## Stop the containers and delete their data
-	docker compose --profile pods down --volumes
+	docker compose --profile pods --profile loadtest down --volumes
 
 .PHONY: seed
 seed: build ## Fill the database of DATABASE_URL with demo data: SIZE=small, medium or large
@@ -60,7 +60,7 @@ test: ## Run all tests with the race detector on real servers; TESTENV=container
 	if [ "$$(go env CGO_ENABLED)" = 0 ] && [ "$$(go env GOOS)" != darwin ]; then \
 		race=; echo "There is no C compiler, and the race detector needs one: testing without it."; \
 	fi; \
-	go run ./internal/testenv/which && go test $$race -count=1 ./...
+	go run ./internal/testenv/which && go test $$race -pgo off -count=1 ./...
 
 .PHONY: check
 check: ## Check what needs no server: format, vet, staticcheck, known vulnerabilities, import rules, migrations, cache keys, modules
@@ -123,6 +123,13 @@ bench.out:
 .PHONY: floor
 floor: ## Measure what a hit costs beside a bare handler that writes the same bytes, nginx and Varnish (some minutes)
 	@go test ./cmd/api -run '^$$' -bench Floor -benchtime 1x -timeout 60m -args -floor-pairs $(PAIRS)
+
+.PHONY: pgo
+pgo: ## Profile hits anew for the compiler, which lays the service out by cmd/api/default.pgo (two minutes)
+	@dir=$$(mktemp -d) && \
+	go test ./cmd/api -run '^$$' -bench Floor -benchtime 1x -timeout 60m -pgo off -trimpath \
+		-o $$dir/test -cpuprofile $$dir/cpu -args -floor-pairs $(PAIRS) && \
+	go tool pprof -proto $$dir/test $$dir/cpu > $$dir/profile && mv $$dir/profile cmd/api/default.pgo && rm -r $$dir
 
 .PHONY: compare
 compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What `make loadtest` runs: one scenario, with k6's own report and a summary as JSON in
-# a folder of its own. SCENARIO, BASE_URL, OTHER_URL and K6 come from the Makefile;
-# RATE, DURATION, SEED, STRICT and the like reach the scenario as they are.
+# a folder of its own. SCENARIO, BASE_URL, OTHER_URL and K6 come from the Makefile, or
+# from docker-compose.yml; RATE, DURATION, SEED, STRICT and the like reach the scenario as
+# they are.
 set -eu
 cd "$(dirname "$0")"
 

@@ -150,10 +150,10 @@ func (r Reader) adds(id CommunityID, page SharedPage) (own Personal, known bool)
 // like and throw most of it away, and so it then would for who likes a million posts.
 const personalSQL = `
 	SELECT EXISTS (SELECT FROM members WHERE community_id = $1 AND user_id = $2),
-	       ARRAY (SELECT id FROM unnest($3::bigint[]) id
-	              WHERE EXISTS (SELECT FROM likes WHERE user_id = $2 AND post_id = id OFFSET 0)),
-	       ARRAY (SELECT id FROM unnest($4::bigint[]) id
-	              WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = $2 AND blocked_id = id OFFSET 0))`
+	       ARRAY (SELECT shown.id FROM unnest($3::bigint[]) AS shown (id)
+	              WHERE EXISTS (SELECT FROM likes WHERE user_id = $2 AND post_id = shown.id OFFSET 0)),
+	       ARRAY (SELECT author.id FROM unnest($4::bigint[]) AS author (id)
+	              WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = $2 AND blocked_id = author.id OFFSET 0))`
 
 // Personal reads what a user adds to a page of these posts, however much there is of
 // them.

@@ -10,19 +10,20 @@ import (
 
 // remembered keeps what was found out about texts that clients send, in bounded memory.
 //
-// Every request asks it, from every core, so what is found takes no lock and writes
-// nothing. It comes in two generations: the young one takes what is new and what is
-// found in the old one; once it is full it becomes the old one, and the old one is
-// forgotten. What is asked for again within a generation stays, as in an LRU.
+// Every request asks it, from every core, so what is found in the young of its two
+// generations takes no lock and writes nothing. The young one takes what is new, and what
+// is found in the old one; once it is full it becomes the old one, and that is forgotten.
+// So the texts that were asked for last are there, as in an LRU, as many as a generation
+// has room for; and in all at most twice as many.
 type remembered[V any] struct {
-	most       int        // texts in a generation
+	room       int        // texts in a generation
 	mu         sync.Mutex // for adding
 	young, old atomic.Pointer[xsync.Map[string, V]]
 }
 
-// remember returns a memory of at most n texts, two at the least.
+// remember returns a memory of at least the last n texts, and of at most 2n.
 func remember[V any](n int) *remembered[V] {
-	r := &remembered[V]{most: max(1, n/2)}
+	r := &remembered[V]{room: n}
 	r.young.Store(xsync.NewMap[string, V]())
 	r.old.Store(xsync.NewMap[string, V]())
 	return r
@@ -45,7 +46,7 @@ func (r *remembered[V]) add(text string, v V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	young := r.young.Load()
-	if young.Size() >= r.most {
+	if young.Size() >= r.room {
 		r.old.Store(young)
 		young = xsync.NewMap[string, V]()
 		r.young.Store(young)

@@ -32,7 +32,8 @@ type claims struct {
 
 // VerifierOptions may be left zero.
 type VerifierOptions struct {
-	// Remember bounds how many verified tokens are kept; 0 is 10,000. The least is two.
+	// Remember is how many verified tokens are kept at least, and half of how many at
+	// most; 0 is 10,000.
 	Remember int
 }
 
@@ -40,8 +41,8 @@ type VerifierOptions struct {
 // a cache hit, so tokens found good are remembered, by their whole text; their end is
 // looked at each time. A comparison of whole texts, whose time could tell something,
 // comes only after one of hashes, of a seed that nobody outside knows. Who can read this
-// memory finds the signing secret there anyway. Tokens found bad are not remembered: an attacker has an
-// endless supply of them.
+// memory finds the signing secret there anyway. Tokens found bad are not remembered: an
+// attacker has an endless supply of them.
 type Verifier struct {
 	secret     []byte
 	remembered *remembered[verified]

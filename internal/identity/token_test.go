@@ -122,10 +122,21 @@ func TestARememberedTokenEndsWithItsExpiry(t *testing.T) {
 	if _, _, err := v.Verify(token, expires.Add(-time.Nanosecond)); err != nil {
 		t.Fatalf("a moment before its expiry: %v", err)
 	}
-	for range 2 { // remembered, then forgotten
+	for range 2 {
 		if _, _, err := v.Verify(token, expires); !errors.Is(err, identity.ErrExpired) {
 			t.Errorf("at its expiry: %v, want ErrExpired", err)
 		}
+	}
+}
+
+func TestATokenIsHeldAgainstTheTimeThatIsGiven(t *testing.T) {
+	lastYear := time.Now().AddDate(-1, 0, 0)
+	token := forge(t, jwt.SigningMethodHS256, []byte(secret), func(c jwt.MapClaims) { c["exp"] = lastYear.Add(time.Hour).Unix() })
+	if _, _, err := newVerifier(t, identity.VerifierOptions{}).Verify(token, lastYear); err != nil {
+		t.Errorf("last year: %v", err)
+	}
+	if _, _, err := newVerifier(t, identity.VerifierOptions{}).Verify(token, time.Now()); !errors.Is(err, identity.ErrExpired) {
+		t.Errorf("now: %v, want ErrExpired", err)
 	}
 }
 

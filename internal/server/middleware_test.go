@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -127,6 +129,22 @@ func TestABadTokenIsRefusedEverywhereBelowAPI(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestATokenIsRefusedFromItsEndOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBare(t, Options{})
+		b.echo.GET("/api/x", ok)
+		token := sign(t, 42, "") // good for an hour
+		if got := b.ask("GET", "/api/x", "", "Authorization", "Bearer "+token).StatusCode; got != 200 {
+			t.Errorf("at first: %d", got)
+		}
+		time.Sleep(time.Hour)
+		p := problemIn(t, b.ask("GET", "/api/x", "", "Authorization", "Bearer "+token))
+		if p.Status != 401 || p.Detail != "the token has expired" {
+			t.Errorf("an hour later: %+v", p)
+		}
+	})
 }
 
 func TestAWriteRunsUnderADeadlineAndAReadDoesNot(t *testing.T) {
