@@ -52,7 +52,8 @@ export function tell(at, id, number) {
 
   write(at, 'PUT', like, 204, { params, as: onlooker });
   everywhere('like', onlooker, on((shown) => shown.likedByMe));
-  sees('like of somebody else', author, on((shown) => !shown.likedByMe));
+  // The author's page of before is right still, and says nothing; one in French is made now.
+  sees('like of somebody else', reader(author.id, { locale: 'fr' }), on((shown) => !shown.likedByMe));
   write(at, 'DELETE', like, 204, { params, as: onlooker });
   sees('unlike', onlooker, on((shown) => !shown.likedByMe));
 
