@@ -31,8 +31,8 @@ var (
 // BenchmarkFloor measures what a hit in L1 costs beside the least that it could cost: a
 // bare Echo handler in the same process, on the same kind of path, that writes the same
 // bytes with the same headers. They take turns, so that what else the machine does
-// befalls both; the ratio of the medians counts. nginx and Varnish, where they are installed, show what a cache
-// in C costs that does nothing else.
+// befalls both; the ratio of the medians counts. nginx and Varnish, where they are
+// installed, show what a cache in C costs that does nothing else.
 //
 //	make floor
 func BenchmarkFloor(b *testing.B) {

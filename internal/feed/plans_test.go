@@ -50,6 +50,12 @@ func seeded(t testing.TB) (*pgxpool.Pool, SeedSize) {
 	return pool, size
 }
 
+// storeOn is a store for queries, whose events nobody hears.
+func storeOn(b *testing.B, pool *pgxpool.Pool) *Store {
+	log := testenv.Log(b)
+	return NewStore(pool, events.NewOutbox(pool, events.NewBus(log), Events, log))
+}
+
 // node is a node of a plan, as far as it matters here.
 type node struct {
 	Type     string `json:"Node Type"`
@@ -145,8 +151,7 @@ func explain(t *testing.T, conn *pgx.Conn, mode, sql, args, index, by string) {
 // readers drawn at random, and reports the median and the 99th percentile.
 func BenchmarkUncachedPage(b *testing.B) {
 	pool, size := seeded(b)
-	log := testenv.Log(b)
-	s := NewStore(pool, events.NewOutbox(pool, events.NewBus(log), Events, log))
+	s := storeOn(b, pool)
 	d := rand.New(rand.NewPCG(1, 1))
 	for _, order := range []Order{Newest, Ranked} {
 		b.Run(string(order), func(b *testing.B) {
@@ -198,8 +203,7 @@ func BenchmarkPreparing(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer asking.Close()
-			log := testenv.Log(b)
-			s := NewStore(asking, events.NewOutbox(asking, events.NewBus(log), Events, log))
+			s := storeOn(b, asking)
 			for b.Loop() {
 				if _, err := s.Shared(b.Context(), 12, Newest, start, 20); err != nil {
 					b.Fatal(err)
@@ -218,8 +222,7 @@ func BenchmarkPersonalOfWhoLikesAll(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
-	log := testenv.Log(b)
-	s := NewStore(pool, events.NewOutbox(pool, events.NewBus(log), Events, log))
+	s := storeOn(b, pool)
 	var page []SharedPost
 	for id := range PostID(20) {
 		page = append(page, SharedPost{ID: PostID(size.Posts) - 100*id})
