@@ -1,13 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/identity"
@@ -48,50 +50,68 @@ func BenchmarkFloor(b *testing.B) {
 	}
 	ask := []string{"Authorization: Bearer " + token, "Accept-Language: de"}
 
-	f := floor{b: b, wrk: wrk, bare: echo.New(), self: procTree{}}
-	bareURL := f.start()
+	f := floor{b: b, wrk: wrk, self: procTree{}}
+	whole := f.copy(service, "200, identity", append(ask, "Accept-Encoding: identity"))
+	copies := []copied{
+		whole,
+		f.copy(service, "200, gzip", append(ask, "Accept-Encoding: gzip")),
+		f.copy(service, "304", append(ask, "Accept-Encoding: identity", "If-None-Match: "+whole.header.Get("Etag"))),
+	}
+	bareURL := f.start(bareHandlers(copies))
 	others := append(startNginx(b, bareURL), startVarnish(b, bareURL)...)
 	rows := report.Table{{"answer", "bytes", "bare", "service", "ratio", "bare req/s", "service req/s", "ratio", "ratio of p99"}}
 	for _, other := range others {
 		rows[0] = append(rows[0], other.name, "service to it")
 	}
-	var whole, etag string // of the first kind: other caches answer 304 from the page themselves
-	for _, kind := range []struct {
-		name string
-		ask  []string
-	}{
-		{"200, identity", []string{"Accept-Encoding: identity"}},
-		{"200, gzip", []string{"Accept-Encoding: gzip"}},
-		{"304", []string{"Accept-Encoding: identity", "If-None-Match: "}},
-	} {
-		headers := slices.Concat(ask, kind.ask)
-		if kind.name == "304" {
-			headers[len(headers)-1] += etag
+	for i, c := range copies {
+		at := barePath(i)
+		if c.status == http.StatusNotModified { // other caches answer 304 from the whole page themselves
+			at = barePath(0)
 		}
-		path, header, size := f.copy(service, headers)
-		whole, etag = cmp.Or(whole, path), cmp.Or(etag, header.Get("Etag"))
-		at := path
-		if kind.name == "304" {
-			at = whole
-		}
-		rows = append(rows, f.row(kind.name, size, headers, bareURL+path, service.base+openPosts, others, at))
+		rows = append(rows, f.row(c, bareURL+barePath(i), service.base+openPosts, others, at))
 	}
 	b.Logf("%s; CPU per request, medians of %d turns of %v, %d connections\n\n%s",
 		report.Machine(), *floorPairs, *floorTime, *floorConns, rows)
 }
 
+// The first request is for a path without parameters, as in the benchmark, where other
+// caches are asked for "/" until they answer.
+func TestTheBareHandlersWriteWhatTheyCopy(t *testing.T) {
+	copies := []copied{
+		{status: http.StatusOK, header: http.Header{"Etag": {`"a"`}}, body: []byte("page")},
+		{status: http.StatusOK, header: http.Header{"Content-Encoding": {"gzip"}}, body: []byte("coded")},
+		{status: http.StatusNotModified, header: http.Header{"Etag": {`"a"`}}, body: []byte{}},
+	}
+	bare := bareHandlers(copies)
+	ask := func(path string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		bare.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+		return w
+	}
+	if w := ask("/"); w.Code != http.StatusNotFound {
+		t.Fatalf("/ is answered with %d", w.Code)
+	}
+	for i, c := range copies {
+		w := ask(barePath(i))
+		got := copied{status: w.Code, header: w.Header(), body: w.Body.Bytes()}
+		if diff := cmp.Diff(c, got, cmp.AllowUnexported(copied{}), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-copied +written):\n%s", barePath(i), diff)
+		}
+	}
+}
+
 // row measures one kind of answer: bare and service in turns, then each other cache and
 // service. at is the path that the others are asked for.
-func (f *floor) row(kind string, size int, headers []string, bareURL, serviceURL string, others []another, at string) []string {
-	service := target{serviceURL, headers, f.self}
-	bare, ours := f.takeTurns(target{bareURL, headers, f.self}, service)
-	f.b.ReportMetric(ours.cpu/bare.cpu, strings.ReplaceAll(kind, ", ", "-")+"-×bare")
+func (f *floor) row(c copied, bareURL, serviceURL string, others []another, at string) []string {
+	service := target{serviceURL, c.ask, f.self}
+	bare, ours := f.takeTurns(target{bareURL, c.ask, f.self}, service)
+	f.b.ReportMetric(ours.cpu/bare.cpu, strings.ReplaceAll(c.kind, ", ", "-")+"-×bare")
 	row := []string{
-		kind, report.Number(float64(size)), micros(bare.cpu), micros(ours.cpu), times(ours.cpu / bare.cpu),
+		c.kind, report.Number(float64(len(c.body))), micros(bare.cpu), micros(ours.cpu), times(ours.cpu / bare.cpu),
 		report.Number(bare.rate), report.Number(ours.rate), times(ours.rate / bare.rate), times(ours.p99 / bare.p99),
 	}
 	for _, other := range others {
-		ours, theirs := f.takeTurns(service, target{other.url + at, headers, other.process})
+		ours, theirs := f.takeTurns(service, target{other.url + at, c.ask, other.process})
 		row = append(row, micros(theirs.cpu), times(ours.cpu/theirs.cpu))
 	}
 	return row
@@ -105,68 +125,89 @@ func times(ratio float64) string { return fmt.Sprintf("%.2f ×", ratio) }
 type floor struct {
 	b    *testing.B
 	wrk  string
-	bare *echo.Echo
 	self procTree
 }
 
+// copied is one of the service's answers, for a bare handler to write.
+type copied struct {
+	kind   string
+	ask    []string // the headers that ask for it
+	status int
+	header http.Header
+	body   []byte
+}
+
+// copy asks the service until the answer is a hit.
+func (f *floor) copy(p *program, kind string, ask []string) copied {
+	c := copied{kind: kind, ask: slices.Clone(ask)}
+	request, err := http.NewRequest(http.MethodGet, p.base+openPosts, http.NoBody)
+	if err != nil {
+		f.b.Fatal(err)
+	}
+	for _, h := range ask {
+		name, value, _ := strings.Cut(h, ": ")
+		request.Header.Set(name, value)
+	}
+	// The second is a hit, unless the page has expired and is being refreshed.
+	for tries := 0; c.header.Get("X-Cache") != "HIT" && tries < 100; tries++ {
+		response, err := http.DefaultTransport.RoundTrip(request) // which decodes nothing if Accept-Encoding is set
+		if err != nil {
+			f.b.Fatal(err)
+		}
+		c.body, err = io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if err != nil {
+			f.b.Fatal(err)
+		}
+		c.status, c.header = response.StatusCode, response.Header
+	}
+	if c.header.Get("X-Cache") != "HIT" || (len(c.body) == 0) != (c.status == http.StatusNotModified) {
+		f.b.Fatalf("with %q the service answers %d, %v", ask, c.status, c.header)
+	}
+	c.header.Del("Date")
+	return c
+}
+
+// bareHandlers answers barePath(i) with copies[i]. It takes all copies at once, so that
+// no route is added while Echo serves: a pooled context has room for the parameters of
+// the routes that were there when it was made, and panics on a route with more.
+func bareHandlers(copies []copied) http.Handler {
+	e := echo.New()
+	for i, copied := range copies {
+		e.GET(barePrefix(i)+"/api/communities/:id/posts", func(c echo.Context) error {
+			w := c.Response()
+			to := w.Header()
+			for name, values := range copied.header {
+				to[name] = values
+			}
+			w.WriteHeader(copied.status)
+			if len(copied.body) == 0 {
+				return nil
+			}
+			_, err := w.Write(copied.body)
+			return err
+		})
+	}
+	return e
+}
+
+func barePrefix(i int) string { return "/" + strconv.Itoa(i) }
+
+func barePath(i int) string { return barePrefix(i) + openPosts }
+
 // start serves the bare handlers.
-func (f *floor) start() (url string) {
+func (f *floor) start(bare http.Handler) (url string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		f.b.Fatal(err)
 	}
 	server := &http.Server{ // with the limits that ours has: no server goes without
-		Handler: f.bare, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
+		Handler: bare, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second,
 		WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 	}
 	go func() { _ = server.Serve(l) }()
 	f.b.Cleanup(func() { _ = server.Shutdown(context.Background()) })
 	return "http://" + l.Addr().String()
-}
-
-// copy makes a bare handler of the service's answer, and returns its path, its header and
-// the size of its body.
-func (f *floor) copy(p *program, headers []string) (path string, header http.Header, size int) {
-	request, err := http.NewRequest(http.MethodGet, p.base+openPosts, http.NoBody)
-	if err != nil {
-		f.b.Fatal(err)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		request.Header.Set(name, value)
-	}
-	var status int
-	var body bytes.Buffer
-	// The second is a hit, unless the page has expired and is being refreshed.
-	for tries := 0; header.Get("X-Cache") != "HIT" && tries < 100; tries++ {
-		response, err := http.DefaultTransport.RoundTrip(request) // which decodes nothing if Accept-Encoding is set
-		if err != nil {
-			f.b.Fatal(err)
-		}
-		body.Reset()
-		_, _ = body.ReadFrom(response.Body)
-		_ = response.Body.Close()
-		status, header = response.StatusCode, response.Header
-	}
-	if header.Get("X-Cache") != "HIT" || (body.Len() == 0) != (status == http.StatusNotModified) {
-		f.b.Fatalf("with %q the service answers %d, %v", headers, status, header)
-	}
-	header.Del("Date")
-	prefix := "/" + strconv.Itoa(len(f.bare.Routes()))
-	f.bare.GET(prefix+"/api/communities/:id/posts", func(c echo.Context) error {
-		w := c.Response()
-		to := w.Header()
-		for name, values := range header {
-			to[name] = values
-		}
-		w.WriteHeader(status)
-		if body.Len() == 0 {
-			return nil
-		}
-		_, err := w.Write(body.Bytes())
-		return err
-	})
-	return prefix + openPosts, header, body.Len()
 }
 
 // target is what one kind of turn asks, and whose time is counted.
