@@ -14,6 +14,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"os"
+	"slices"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -36,9 +39,10 @@ type Rig struct {
 	Secret string // signs the tokens that the service takes
 	Log    io.Writer
 
-	redis  *redis.Client
-	stops  []func() error
-	served int
+	redis      *redis.Client
+	stops      []func() error
+	served     int
+	postmaster int // 0: not looked for yet; -1: its processes cannot be seen from here
 }
 
 // Start starts what o does not name. ctx bounds the start alone. The program must
@@ -114,22 +118,60 @@ func (r *Rig) query(ctx context.Context, sql string, into any) error {
 	return conn.QueryRow(ctx, sql).Scan(into)
 }
 
-// Commands is how many commands Redis has run, those in pipelines and scripts one by
-// one, and those that ask for this number.
-func (r *Rig) Commands(ctx context.Context) (int64, error) {
-	return r.infoInt(ctx, "stats", "total_commands_processed")
+// Exec changes the database past the service.
+func (r *Rig) Exec(ctx context.Context, sql string, args ...any) error {
+	conn, err := pgx.Connect(ctx, r.DatabaseURL)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, sql, args...)
+	return err
 }
 
 // Memory is how many bytes Redis has allocated.
 func (r *Rig) Memory(ctx context.Context) (int64, error) {
-	return r.infoInt(ctx, "memory", "used_memory")
-}
-
-func (r *Rig) infoInt(ctx context.Context, section, field string) (int64, error) {
-	info, err := r.info(ctx, section)
+	info, err := r.info(ctx, "memory")
 	if err != nil {
 		return 0, err
 	}
+	return infoInt(info, "used_memory")
+}
+
+// Keys is how many keys there are in Redis of those that the rig has started.
+func (r *Rig) Keys(ctx context.Context) (int, error) {
+	keys, err := r.keys(ctx)
+	return len(keys), err
+}
+
+// Forget deletes these keys, so that what is started next begins in an empty Redis and
+// its memory can be told.
+func (r *Rig) Forget(ctx context.Context) error {
+	keys, err := r.keys(ctx)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(keys, 1000) {
+		if err := r.redis.Del(ctx, some...).Err(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prefix begins all keys of this rig.
+func prefix() string { return fmt.Sprintf("loadtest-%d-", os.Getpid()) }
+
+func (r *Rig) keys(ctx context.Context) (keys []string, err error) {
+	found := make(map[string]bool) // SCAN may name one twice
+	all := r.redis.Scan(ctx, 0, prefix()+"*", 1000).Iterator()
+	for all.Next(ctx) {
+		found[all.Val()] = true
+	}
+	return slices.Collect(maps.Keys(found)), all.Err()
+}
+
+func infoInt(info map[string]string, field string) (int64, error) {
 	n, err := strconv.ParseInt(info[field], 10, 64)
 	if err != nil {
 		return 0, fmt.Errorf("this Redis does not tell its %s; a redis-server on PATH does", field)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"time"
 
@@ -30,21 +31,50 @@ type Service struct {
 	err    error         // why; valid once ended is closed
 }
 
+// A Fleet is processes of one program that share what they keep in Redis.
+type Fleet []*Service
+
 // Serve starts the service and waits until it is ready. Each one has keys of its own
-// in Redis, so it begins with an empty cache. It logs errors only: a line for every
-// request that is no hit is not what is measured.
+// in Redis, so it begins with an empty cache.
 func (r *Rig) Serve(ctx context.Context, args ...string) (*Service, error) {
+	fleet, err := r.ServeFleet(ctx, 1, args...)
+	if err != nil {
+		return nil, err
+	}
+	return fleet[0], nil
+}
+
+// ServeFleet starts processes of the service that share their keys. They log errors
+// only: a line for every request that is no hit is not what is measured.
+func (r *Rig) ServeFleet(ctx context.Context, processes int, args ...string) (Fleet, error) {
+	return r.Launch(ctx, processes, r.Program, append([]string{
+		"serve", "--migrate", "--seed", r.Size, "--log-format", "text", "--log-level", "error",
+	}, args...)...)
+}
+
+// Launch starts processes of any program that takes the service's --listen, --parent
+// and --redis-prefix, and has its /readyz and /metrics.
+func (r *Rig) Launch(ctx context.Context, processes int, program string, args ...string) (Fleet, error) {
+	r.served++
+	args = append(slices.Clone(args), "--parent", strconv.Itoa(os.Getpid()), "--redis-prefix", fmt.Sprintf("%s%d:", prefix(), r.served))
+	var fleet Fleet
+	for range processes {
+		s, err := r.launch(ctx, program, args)
+		if err != nil {
+			return nil, errors.Join(err, fleet.Close())
+		}
+		fleet = append(fleet, s)
+	}
+	return fleet, nil
+}
+
+func (r *Rig) launch(ctx context.Context, program string, args []string) (*Service, error) {
 	address, err := freeAddress()
 	if err != nil {
 		return nil, err
 	}
-	r.served++
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	cmd := exec.CommandContext(running, r.Program, append([]string{
-		"serve", "--listen", address, "--parent", strconv.Itoa(os.Getpid()),
-		"--migrate", "--seed", r.Size, "--redis-prefix", fmt.Sprintf("loadtest-%d-%d:", os.Getpid(), r.served),
-		"--log-format", "text", "--log-level", "error",
-	}, args...)...)
+	cmd := exec.CommandContext(running, program, append(slices.Clone(args), "--listen", address)...)
 	// Not as flags: everybody on the machine can read those.
 	cmd.Env = append(os.Environ(), "DATABASE_URL="+r.DatabaseURL, "REDIS_URL="+r.RedisURL, "JWT_SECRET="+r.Secret)
 	cmd.Stdout, cmd.Stderr = r.Log, r.Log
@@ -63,6 +93,36 @@ func (r *Rig) Serve(ctx context.Context, args ...string) (*Service, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// Close ends all processes and waits for them.
+func (f Fleet) Close() error {
+	var errs []error
+	for _, s := range f {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// URLs are where the processes listen.
+func (f Fleet) URLs() (urls []string) {
+	for _, s := range f {
+		urls = append(urls, s.URL)
+	}
+	return urls
+}
+
+// Metrics reads those of all processes, one after the other, as if they were one.
+func (f Fleet) Metrics(ctx context.Context) (Metrics, error) {
+	all := make(Metrics)
+	for _, s := range f {
+		m, err := s.Metrics(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all.add(m)
+	}
+	return all, nil
 }
 
 // Close ends the process and waits for it.
@@ -132,6 +192,17 @@ func (s *Service) Metrics(ctx context.Context) (Metrics, error) {
 		return nil, err
 	}
 	return parseMetrics(&body)
+}
+
+// add puts the metrics of another process beside those of the same names.
+func (m Metrics) add(other Metrics) {
+	for name, family := range other {
+		if mine, ok := m[name]; ok {
+			mine.Metric = append(mine.Metric, family.Metric...)
+		} else {
+			m[name] = family
+		}
+	}
 }
 
 func parseMetrics(text *bytes.Buffer) (Metrics, error) {

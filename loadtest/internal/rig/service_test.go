@@ -35,3 +35,17 @@ communityfeed_cache_loads_total{key="feed.shared/3"} 10
 		t.Errorf("the keys are %q", keys)
 	}
 }
+
+func TestMetricsOfAFleetAreAddedUp(t *testing.T) {
+	all := make(Metrics)
+	for _, text := range []string{"process_cpu_seconds_total 1.25\n", "process_cpu_seconds_total 2\nonly_here 3\n"} {
+		m, err := parseMetrics(bytes.NewBufferString(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.add(m)
+	}
+	if all.CPU() != 3.25 || all.Sum("only_here") != 3 {
+		t.Errorf("CPU is %v, and what one process has is %v", all.CPU(), all.Sum("only_here"))
+	}
+}
