@@ -13,6 +13,7 @@ SEEDS     ?= 300
 FUZZTIME  ?= 10s
 PAIRS     ?= 15
 BENCHES   ?= 6
+WORKLOAD  ?= hot
 
 # The layers of a read, from the token down to Redis.
 benched = ./internal/identity ./internal/server ./internal/cachehttp ./internal/cache ./internal/telemetry
@@ -132,8 +133,9 @@ pgo: ## Profile hits anew for the compiler, which lays the service out by cmd/ap
 	go tool pprof -proto $$dir/test $$dir/cpu > $$dir/profile && mv $$dir/profile cmd/api/default.pgo && rm -r $$dir
 
 .PHONY: compare
-compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes)
-	@go run ./loadtest/compare --figure docs/figures/compare.svg $(ARGS)
+compare: build ## Send the same traffic with the cache off and in each tier, and draw what that saves (four minutes); WORKLOAD=wide beside a cache by hand (ten)
+	@go build -o bin/peer ./loadtest/peer
+	@go run ./loadtest/compare --workload $(WORKLOAD) $(if $(filter hot,$(WORKLOAD)),--figure docs/figures/compare.svg) $(ARGS)
 
 .PHONY: storm
 storm: build ## Let 10,000 users hold one page, empty it with a post, and let them all read again

@@ -13,11 +13,10 @@ import (
 	"time"
 )
 
-// A load sends the traffic over a fixed number of connections, each of which asks
-// again as soon as it has been answered.
+// A load sends the traffic to processes of one service, which take turns.
 type load struct {
 	*site
-	base        string
+	bases       []string
 	conditional bool // clients remember ETags, and ask whether there is anything new
 
 	client http.Client
@@ -26,11 +25,13 @@ type load struct {
 	bytes  atomic.Int64 // that came in, heads included
 }
 
-func newLoad(s *site, base string, connections int, conditional bool) *load {
-	l := &load{site: s, base: base, conditional: conditional, etags: make([][]atomic.Pointer[string], len(s.readers))}
+// newLoad makes a load that keeps so many connections to each process when they are idle.
+func newLoad(s *site, bases []string, connections int, conditional bool) *load {
+	l := &load{site: s, bases: bases, conditional: conditional, etags: make([][]atomic.Pointer[string], len(s.readers))}
 	for i, r := range s.readers {
 		l.etags[i] = make([]atomic.Pointer[string], len(r.follows))
 	}
+	l.client.Timeout = 30 * time.Second
 	l.client.Transport = &http.Transport{
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := new(net.Dialer).DialContext(ctx, network, address)
@@ -56,15 +57,17 @@ func (c *countedConn) Read(b []byte) (int, error) {
 
 // answers is what came of a while of load.
 type answers struct {
-	reads       []time.Duration // sorted
-	writes      int
+	reads       []time.Duration // sorted, as are writes
+	writes      []time.Duration
+	outcomes    map[string]int // of reads, by X-Cache
 	notModified int
 	failed      map[string]int // by what was answered instead
 	took        time.Duration
 }
 
-// run goes on with the sequence for a while.
-func (l *load) run(ctx context.Context, connections int, d time.Duration) answers {
+// closed goes on with the sequence for a while, over connections each of which asks
+// again as soon as it has been answered.
+func (l *load) closed(ctx context.Context, connections int, d time.Duration) answers {
 	var (
 		all    sync.WaitGroup
 		each   = make([]answers, connections)
@@ -74,33 +77,66 @@ func (l *load) run(ctx context.Context, connections int, d time.Duration) answer
 	for i := range each {
 		all.Go(func() {
 			for time.Now().Before(ending) && ctx.Err() == nil {
-				l.one(ctx, &each[i])
+				l.one(ctx, &each[i], time.Now())
 			}
 		})
 	}
 	all.Wait()
-	sum := answers{failed: make(map[string]int), took: time.Since(began)}
-	for _, a := range each {
-		sum.reads = append(sum.reads, a.reads...)
-		sum.writes += a.writes
-		sum.notModified += a.notModified
-		for what, n := range a.failed {
-			sum.failed[what] += n
-		}
-	}
-	slices.Sort(sum.reads)
-	return sum
+	return sum(each, time.Since(began))
 }
 
-// one sends the next request of the sequence.
-func (l *load) one(ctx context.Context, a *answers) {
-	r := l.requests[int(l.next.Add(1)-1)%len(l.requests)]
-	req, err := l.request(ctx, r)
+// open goes on with the sequence for a while, at a rate that does not depend on the
+// answers. A request that begins late has waited since it was due.
+func (l *load) open(ctx context.Context, rate float64, d time.Duration) answers {
+	var (
+		all   sync.WaitGroup
+		each  = make([]answers, int(rate*d.Seconds()))
+		began = time.Now()
+		clock = time.NewTimer(0)
+	)
+	defer clock.Stop()
+	for i := range each {
+		due := began.Add(time.Duration(float64(i) / rate * float64(time.Second)))
+		clock.Reset(time.Until(due))
+		select {
+		case <-clock.C:
+		case <-ctx.Done():
+			each[i].fail(ctx.Err().Error())
+			continue
+		}
+		all.Go(func() { l.one(ctx, &each[i], due) })
+	}
+	all.Wait()
+	return sum(each, time.Since(began))
+}
+
+func sum(each []answers, took time.Duration) answers {
+	all := answers{outcomes: make(map[string]int), failed: make(map[string]int), took: took}
+	for _, a := range each {
+		all.reads = append(all.reads, a.reads...)
+		all.writes = append(all.writes, a.writes...)
+		all.notModified += a.notModified
+		for what, n := range a.outcomes {
+			all.outcomes[what] += n
+		}
+		for what, n := range a.failed {
+			all.failed[what] += n
+		}
+	}
+	slices.Sort(all.reads)
+	slices.Sort(all.writes)
+	return all
+}
+
+// one sends the next request of the sequence, which was due at a time.
+func (l *load) one(ctx context.Context, a *answers, due time.Time) {
+	n := int(l.next.Add(1) - 1)
+	r := l.requests[n%len(l.requests)]
+	req, err := l.request(ctx, r, l.bases[n%len(l.bases)])
 	if err != nil {
 		a.fail(err.Error())
 		return
 	}
-	began := time.Now()
 	resp, err := l.client.Do(req)
 	if err != nil {
 		a.fail(err.Error())
@@ -108,16 +144,17 @@ func (l *load) one(ctx context.Context, a *answers) {
 	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	resp.Body.Close()
-	took := time.Since(began)
+	took := time.Since(due)
 	switch {
 	case err != nil:
 		a.fail(err.Error())
 	case resp.StatusCode >= http.StatusBadRequest:
 		a.fail(resp.Status)
 	case r.action != read:
-		a.writes++
+		a.writes = append(a.writes, took)
 	default:
 		a.reads = append(a.reads, took)
+		count(&a.outcomes, resp.Header.Get("X-Cache"))
 		if resp.StatusCode == http.StatusNotModified {
 			a.notModified++
 		} else if l.conditional {
@@ -127,18 +164,20 @@ func (l *load) one(ctx context.Context, a *answers) {
 	}
 }
 
-func (a *answers) fail(what string) {
-	if a.failed == nil {
-		a.failed = make(map[string]int)
+func (a *answers) fail(what string) { count(&a.failed, what) }
+
+func count(into *map[string]int, what string) {
+	if *into == nil {
+		*into = make(map[string]int)
 	}
-	a.failed[what]++
+	(*into)[what]++
 }
 
 // newPost is what everybody posts: about as long as what is there.
 const newPost = `{"title":"Did anybody measure this?","body":"It was slow in spring, and somebody said that it is faster now. I have tried it twice on the same machine, and found no difference that I would bet on. What did you find, and how did you look?"}`
 
 // request makes one of the sequence.
-func (l *load) request(ctx context.Context, r request) (*http.Request, error) {
+func (l *load) request(ctx context.Context, r request, base string) (*http.Request, error) {
 	method, path, body := http.MethodGet, fmt.Sprintf("/api/communities/%d/posts", l.communities[r.community]), io.Reader(nil)
 	switch r.action {
 	case post:
@@ -149,7 +188,7 @@ func (l *load) request(ctx context.Context, r request) (*http.Request, error) {
 			method = http.MethodDelete
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, l.base+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, base+path, body)
 	if err != nil {
 		return nil, err
 	}

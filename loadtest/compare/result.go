@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -9,97 +10,137 @@ import (
 	"example.com/communityfeed/internal/report"
 )
 
-// A mode is one way to run the service.
-type mode struct {
-	name        string
-	cache       string // its --cache
-	conditional bool
-}
-
-var modes = []mode{
-	{"off", "off", false},
-	{"L2", "l2", false},
-	{"L1", "l1", false},
-	{"both", "both", false},
-	{"both + 304", "both", true},
-}
-
-// A result is one run of one mode.
+// A result is one run of one mode. NaN is what could not be read.
 type result struct {
-	mode     string
-	reads    int
-	writes   int
-	took     time.Duration
-	p50, p99 time.Duration // of reads
-	cpu      float64       // of the service, in seconds
-	queries  float64       // of the read pool
-	commands float64       // in Redis
-	bytes    float64       // that the service sent
-	hits     float64       // reads that were answered with a copy
-	same     int           // 304
+	mode       string
+	reads      []time.Duration // sorted, as are writes
+	writes     []time.Duration
+	took       time.Duration
+	cpu        float64        // of the service's processes, in seconds
+	redis      float64        // the same of Redis
+	postgres   float64        // and of Postgres
+	queries    float64        // of the read pool
+	commands   float64        // in Redis
+	trips      float64        // to Redis
+	bytes      float64        // that the service sent
+	outcomes   map[string]int // of reads, by X-Cache
+	same       int            // 304
+	redisBytes float64        // that are more in Redis when the service has ended
+	redisKeys  float64
 }
 
-func (r result) requests() float64   { return float64(r.reads + r.writes) }
-func (r result) perSecond() float64  { return r.requests() / r.took.Seconds() }
-func (r result) cpuMicros() float64  { return r.cpu * 1e6 / r.requests() }
-func (r result) perRead() float64    { return r.queries / float64(r.reads) }
-func (r result) perRequest() float64 { return r.commands / r.requests() }
-func (r result) sent() float64       { return r.bytes / r.requests() }
-func (r result) millis50() float64   { return r.p50.Seconds() * 1e3 }
-func (r result) millis99() float64   { return r.p99.Seconds() * 1e3 }
+func (r result) requests() float64         { return float64(len(r.reads) + len(r.writes)) }
+func (r result) perSecond() float64        { return r.requests() / r.took.Seconds() }
+func (r result) each(cpu float64) float64  { return cpu * 1e6 / r.requests() }
+func (r result) serviceMicros() float64    { return r.each(r.cpu) }
+func (r result) redisMicros() float64      { return r.each(r.redis) }
+func (r result) postgresMicros() float64   { return r.each(r.postgres) }
+func (r result) sumMicros() float64        { return r.each(r.cpu + r.redis + r.postgres) }
+func (r result) perRead() float64          { return r.queries / float64(len(r.reads)) }
+func (r result) perRequest() float64       { return r.commands / r.requests() }
+func (r result) tripsPerRequest() float64  { return r.trips / r.requests() }
+func (r result) sent() float64             { return r.bytes / r.requests() }
+func (r result) readMedian() float64       { return inMillis(r.reads, 50) }
+func (r result) readTail() float64         { return inMillis(r.reads, 99) }
+func (r result) writeMedian() float64      { return inMillis(r.writes, 50) }
+func (r result) writeTail() float64        { return inMillis(r.writes, 99) }
+func (r result) answeredFromCopy() float64 { return r.with("HIT") + r.with("STALE") }
+func (r result) redisKeysLeft() float64    { return r.redisKeys }
 
-// results are all runs, in the order in which they were made.
-type results []result
+// redisBytesLeft is nothing where Redis has only freed what it held for connections.
+func (r result) redisBytesLeft() float64 { return max(0, r.redisBytes) }
 
-// modes are those that ran, in order of their first run's rank in the list.
-func (rs results) modes() (names []string) {
-	for _, m := range modes {
-		if slices.ContainsFunc(rs, func(r result) bool { return r.mode == m.name }) {
+// with is the share of reads that were answered with this X-Cache.
+func (r result) with(outcome string) float64 {
+	return float64(r.outcomes[outcome]) / float64(len(r.reads))
+}
+
+// share is with as a figure.
+func share(outcome string) func(result) float64 {
+	return func(r result) float64 { return r.with(outcome) }
+}
+
+func inMillis(sorted []time.Duration, n int) float64 {
+	if len(sorted) == 0 {
+		return math.NaN()
+	}
+	return report.Percentile(sorted, n).Seconds() * 1e3
+}
+
+// results are all runs of a workload, in the order in which they were made.
+type results struct {
+	workload
+	runs []result
+}
+
+// names are the modes that ran, in the workload's order.
+func (rs results) names() (names []string) {
+	for _, m := range rs.modes {
+		if slices.ContainsFunc(rs.runs, func(r result) bool { return r.mode == m.name }) {
 			names = append(names, m.name)
 		}
 	}
 	return names
 }
 
-// median is that of one figure over the runs of a mode.
+// median is that of one figure over the runs of a mode; NaN if one of them has none.
 func (rs results) median(mode string, figure func(result) float64) float64 {
 	var values []float64
-	for _, r := range rs {
+	for _, r := range rs.runs {
 		if r.mode == mode {
 			values = append(values, figure(r))
 		}
 	}
+	if len(values) == 0 || slices.ContainsFunc(values, math.IsNaN) {
+		return math.NaN()
+	}
 	return report.Median(values)
+}
+
+// A column shows one figure of each mode.
+type column struct {
+	head   string
+	figure func(result) float64
+	show   func(float64) string
+	ofOff  bool // as a share of the figure with the cache off
 }
 
 // table has one row for each mode, of medians over its runs.
 func (rs results) table() report.Table {
-	t := report.Table{{"cache", "requests/s", "p50", "p99", "CPU per request", "queries per read", "of off", "Redis commands per request", "bytes per answer", "answered from the cache"}}
-	names := rs.modes()
-	off := 0.0
-	if slices.Contains(names, "off") {
-		off = rs.median("off", result.perRead)
+	head := []string{"cache"}
+	for _, c := range rs.columns {
+		head = append(head, c.head)
 	}
-	for _, name := range names {
-		of := func(figure func(result) float64) string { return report.Number(rs.median(name, figure)) }
-		share := "–"
-		if off > 0 {
-			share = percent(rs.median(name, result.perRead) / off)
+	t := report.Table{head}
+	for _, name := range rs.names() {
+		row := []string{name}
+		for _, c := range rs.columns {
+			v := rs.median(name, c.figure)
+			if c.ofOff {
+				v /= rs.median("off", c.figure)
+			}
+			row = append(row, known(v, c.show))
 		}
-		t = append(t, []string{
-			name, of(result.perSecond), of(result.millis50) + " ms", of(result.millis99) + " ms",
-			of(result.cpuMicros) + " µs", of(result.perRead), share, of(result.perRequest), of(result.sent),
-			percent(rs.median(name, func(r result) float64 { return r.hits / float64(r.reads) })),
-		})
+		t = append(t, row)
 	}
 	return t
 }
 
+// known shows a figure, or that there is none.
+func known(v float64, show func(float64) string) string {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return "–"
+	}
+	return show(v)
+}
+
 func percent(share float64) string { return report.Number(share*100) + " %" }
+func millis(v float64) string      { return report.Number(v) + " ms" }
+func micros(v float64) string      { return report.Number(v) + " µs" }
 
 // chart draws four of the columns.
 func (rs results) chart(caption ...string) report.Chart {
-	names := rs.modes()
+	names := rs.names()
 	panel := func(title string, figure func(result) float64) report.Panel {
 		p := report.Panel{Title: title, Labels: names}
 		for _, name := range names {
@@ -112,19 +153,20 @@ func (rs results) chart(caption ...string) report.Chart {
 		Caption: caption,
 		Panels: []report.Panel{
 			panel("Requests per second", result.perSecond),
-			panel("CPU of the service, µs per request", result.cpuMicros),
+			panel("CPU of the service, µs per request", result.serviceMicros),
 			panel("Postgres, queries per read", result.perRead),
-			panel("99th percentile of reads, ms", result.millis99),
+			panel("99th percentile of reads, ms", result.readTail),
 		},
 	}
 }
 
 // String is one line, for those who watch.
 func (r result) String() string {
-	line := fmt.Sprintf("%-10s  %8s requests/s  p99 %s ms  %s µs CPU  %s queries/read  %s Redis commands",
-		r.mode, report.Number(r.perSecond()), report.Number(r.millis99()), report.Number(r.cpuMicros()), report.Number(r.perRead()), report.Number(r.perRequest()))
+	line := fmt.Sprintf("%-10s  %8s requests/s  p99 %s ms  %s µs CPU, with Redis and Postgres %s  %s queries/read  %s Redis commands",
+		r.mode, report.Number(r.perSecond()), known(r.readTail(), report.Number), report.Number(r.serviceMicros()), known(r.sumMicros(), micros),
+		report.Number(r.perRead()), report.Number(r.perRequest()))
 	if r.same > 0 {
-		line += fmt.Sprintf("  304: %s", percent(float64(r.same)/float64(r.reads)))
+		line += fmt.Sprintf("  304: %s", percent(float64(r.same)/float64(len(r.reads))))
 	}
 	return line
 }

@@ -15,8 +15,8 @@ type tally struct {
 	pool, postgres float64
 }
 
-func (t *tally) pools(ctx context.Context, s *rig.Service) error {
-	m, err := s.Metrics(ctx)
+func (t *tally) pools(ctx context.Context, fleet rig.Fleet) error {
+	m, err := fleet.Metrics(ctx)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (t *tally) pools(ctx context.Context, s *rig.Service) error {
 	return nil
 }
 
-// database is called when the process has ended, and its connections with it.
+// database is called when the processes have ended, and their connections with them.
 func (t *tally) database(ctx context.Context, r *rig.Rig, before int64) error {
 	after, err := r.Transactions(ctx)
 	if err != nil {

@@ -3,26 +3,28 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
+
+	"example.com/communityfeed/internal/identity"
 )
+
+// locales are those that readers may ask for, the default first.
+var locales = identity.SupportedLocales()
 
 // A mix says what the traffic is made of.
 type mix struct {
-	Users    int     // who reads and writes; all of them have accounts
-	Follows  int     // communities that each of them reads
-	Writes   float64 // share of requests that change something
-	Posts    float64 // share of those that are posts; the others are likes, given and taken back
-	Skew     float64 // exponent of both Zipf distributions, above 1
-	Requests int     // length of the sequence; then it begins again
+	Users       int     // who reads and writes; all of them have accounts
+	Communities int     // that everybody may see
+	Follows     int     // of these, that each user reads
+	Locales     int     // languages that are asked for
+	EachLocale  bool    // every user reads in all of them; else each in one
+	Orders      int     // of the feed: 2, or 1 if nobody has the flag
+	Writes      float64 // share of requests that change something
+	Posts       float64 // share of those that are posts; the others are likes, given and taken back
+	Skew        float64 // exponent of both Zipf distributions, above 1; 0: all are equally popular
+	Requests    int     // length of the sequence; then it begins again
 }
 
-// defaultMix is what feed_mixed means here: 95 % reads of the first page of a
-// community, and of what is written one in twenty a post, the rest likes.
-var defaultMix = mix{Users: 1000, Follows: 3, Writes: 0.05, Posts: 0.05, Skew: 1.1, Requests: 1 << 20}
-
-// The languages that readers ask for.
-var locales = [...]string{"en", "de", "fr"}
-
-// A reader is one user, with what their browser always sends.
+// A reader is one user in one language, with what their browser always sends.
 type reader struct {
 	user    int64
 	locale  string
@@ -56,32 +58,39 @@ type traffic struct {
 	requests []request
 }
 
-// newTraffic draws the sequence. Users and communities are each as popular as their
-// rank has it (Zipf): few are busy, most are not. items is how many posts of each
-// community can be liked.
-func newTraffic(m mix, seed uint64, communities, items int) traffic {
+// newTraffic draws the sequence. items is how many posts of each community can be liked.
+func newTraffic(m mix, seed uint64, items int) traffic {
 	d := rand.New(rand.NewPCG(seed, 0))
-	busyUsers := rand.NewZipf(d, m.Skew, 1, uint64(m.Users-1))
-	busyCommunities := rand.NewZipf(d, m.Skew, 1, uint64(communities-1))
+	community := m.popular(d, m.Communities)
 
 	var t traffic
 	for i := range m.Users {
-		// Every language reads both orders.
-		r := reader{user: int64(i + 1), locale: locales[i%len(locales)], feedV2: i/len(locales)%2 == 1}
-		for len(r.follows) < min(m.Follows, communities) {
-			if c := int(busyCommunities.Uint64()); !slices.Contains(r.follows, c) {
-				r.follows = append(r.follows, c)
+		var follows []int
+		for len(follows) < min(m.Follows, m.Communities) {
+			if c := community(); !slices.Contains(follows, c) {
+				follows = append(follows, c)
 			}
 		}
-		t.readers = append(t.readers, r)
+		speaks := locales[i%m.Locales : i%m.Locales+1]
+		if m.EachLocale {
+			speaks = locales[:m.Locales]
+		}
+		for _, locale := range speaks {
+			// Every language reads all orders.
+			t.readers = append(t.readers, reader{int64(i + 1), locale, i/m.Locales%m.Orders == 1, follows})
+		}
 	}
 	// The users' numbers say nothing about how busy they are.
 	d.Shuffle(len(t.readers), func(i, j int) { t.readers[i], t.readers[j] = t.readers[j], t.readers[i] })
 
-	type liking struct{ reader, community, item int32 }
+	type liking struct {
+		user            int64
+		community, item int32
+	}
 	liked := make(map[liking]bool)
+	busy := m.popular(d, len(t.readers))
 	for range m.Requests {
-		who := int32(busyUsers.Uint64())
+		who := int32(busy())
 		slot := d.IntN(len(t.readers[who].follows))
 		r := request{reader: who, slot: int32(slot), community: int32(t.readers[who].follows[slot])}
 		if d.Float64() < m.Writes {
@@ -89,7 +98,7 @@ func newTraffic(m mix, seed uint64, communities, items int) traffic {
 			if d.Float64() >= m.Posts {
 				// A like that is there already changes nothing; so it is taken back.
 				r.item = int32(d.IntN(items))
-				its := liking{who, r.community, r.item}
+				its := liking{t.readers[who].user, r.community, r.item}
 				r.action = like
 				if liked[its] {
 					r.action = unlike
@@ -100,4 +109,14 @@ func newTraffic(m mix, seed uint64, communities, items int) traffic {
 		t.requests = append(t.requests, r)
 	}
 	return t
+}
+
+// popular draws one of n, each as popular as its rank has it (Zipf: few are busy, most
+// are not), or all alike.
+func (m mix) popular(d *rand.Rand, n int) func() int {
+	if m.Skew == 0 {
+		return func() int { return d.IntN(n) }
+	}
+	zipf := rand.NewZipf(d, m.Skew, 1, uint64(n-1))
+	return func() int { return int(zipf.Uint64()) }
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -9,27 +10,27 @@ import (
 )
 
 func small() mix {
-	m := defaultMix
+	m := hot.mix
 	m.Requests = 50_000
 	return m
 }
 
 func TestTheSameSeedDrawsTheSameTraffic(t *testing.T) {
-	a, b := newTraffic(small(), 7, 40, 20), newTraffic(small(), 7, 40, 20)
+	a, b := newTraffic(small(), 7, 20), newTraffic(small(), 7, 20)
 	if diff := cmp.Diff(a.readers, b.readers, cmp.AllowUnexported(reader{})); diff != "" {
 		t.Error(diff)
 	}
 	if !slices.Equal(a.requests, b.requests) {
 		t.Error("the same seed draws other requests")
 	}
-	if slices.Equal(a.requests, newTraffic(small(), 8, 40, 20).requests) {
+	if slices.Equal(a.requests, newTraffic(small(), 8, 20).requests) {
 		t.Error("another seed draws the same requests")
 	}
 }
 
 func TestTrafficIsMixedAsItSays(t *testing.T) {
 	m := small()
-	traffic := newTraffic(m, 1, 40, 20)
+	traffic := newTraffic(m, 1, 20)
 	counts := make(map[action]int)
 	for _, r := range traffic.requests {
 		counts[r.action]++
@@ -51,7 +52,7 @@ func TestTrafficIsMixedAsItSays(t *testing.T) {
 func TestEveryLikeChangesSomething(t *testing.T) {
 	type liking struct{ reader, community, item int32 }
 	liked := make(map[liking]bool)
-	for i, r := range newTraffic(small(), 1, 40, 20).requests {
+	for i, r := range newTraffic(small(), 1, 20).requests {
 		its := liking{r.reader, r.community, r.item}
 		switch {
 		case r.action == like && liked[its]:
@@ -67,7 +68,7 @@ func TestEveryLikeChangesSomething(t *testing.T) {
 // All languages and both orders are read, everybody keeps to the communities that they
 // follow, and few users and communities make most of the traffic.
 func TestTrafficIsSkewedAndStaysWhereItsReadersAre(t *testing.T) {
-	traffic := newTraffic(small(), 1, 40, 20)
+	traffic := newTraffic(small(), 1, 20)
 	type kind struct {
 		locale string
 		feedV2 bool
@@ -76,7 +77,7 @@ func TestTrafficIsSkewedAndStaysWhereItsReadersAre(t *testing.T) {
 	for _, r := range traffic.readers {
 		kinds[kind{r.locale, r.feedV2}]++
 	}
-	if len(kinds) != 2*len(locales) {
+	if len(kinds) != 2*3 {
 		t.Errorf("the readers are of these kinds only: %v", kinds)
 	}
 	byUser, byCommunity := make(map[int32]int), make(map[int32]int)
@@ -92,5 +93,76 @@ func TestTrafficIsSkewedAndStaysWhereItsReadersAre(t *testing.T) {
 	}
 	if byCommunity[0] < 3*byCommunity[20] {
 		t.Errorf("the busiest community has %d requests, one in the middle %d", byCommunity[0], byCommunity[20])
+	}
+}
+
+// smallWide is the wide workload, shorter.
+func smallWide() mix {
+	m := wide.mix
+	m.Requests = 120_000
+	return m
+}
+
+func TestWideTrafficFollowsFromItsSeed(t *testing.T) {
+	a := newTraffic(smallWide(), 7, 20).requests
+	if !slices.Equal(a, newTraffic(smallWide(), 7, 20).requests) {
+		t.Error("the same seed draws other requests")
+	}
+	if slices.Equal(a, newTraffic(smallWide(), 8, 20).requests) {
+		t.Error("another seed draws the same requests")
+	}
+}
+
+// Everybody reads every community in every language, all about equally often, and what
+// is written is posts.
+func TestWideTrafficIsUniform(t *testing.T) {
+	m := smallWide()
+	traffic := newTraffic(m, 1, 20)
+	byUser, byCommunity, byLocale := make(map[int64]int), make(map[int32]int), make(map[string]int)
+	type page struct {
+		user      int64
+		community int32
+		locale    string
+	}
+	pages := make(map[page]bool)
+	posts := 0
+	for i, r := range traffic.requests {
+		reader := traffic.readers[r.reader]
+		if reader.feedV2 || int32(reader.follows[r.slot]) != r.community {
+			t.Fatalf("request %d is of %+v at %d, for community %d", i, reader, r.slot, r.community)
+		}
+		switch r.action {
+		case post:
+			posts++
+		case read:
+		default:
+			t.Fatalf("request %d is a like", i)
+		}
+		byUser[reader.user]++
+		byCommunity[r.community]++
+		byLocale[reader.locale]++
+		pages[page{reader.user, r.community, reader.locale}] = true
+	}
+	even := func(what string, counts []int, kinds int, within float64) {
+		t.Helper()
+		if len(counts) != kinds {
+			t.Errorf("there are %d %s, want %d", len(counts), what, kinds)
+		}
+		mean := float64(m.Requests) / float64(kinds)
+		for _, n := range counts {
+			if math.Abs(float64(n)-mean) > mean*within {
+				t.Errorf("one of the %s has %d requests, the mean is %.0f", what, n, mean)
+			}
+		}
+	}
+	even("users", slices.Collect(maps.Values(byUser)), 1000, 0.5)
+	even("communities", slices.Collect(maps.Values(byCommunity)), 40, 0.1)
+	even("locales", slices.Collect(maps.Values(byLocale)), 3, 0.05)
+	// Of n pages that are drawn n times, 1 - 1/e are drawn at all.
+	if got, want := float64(len(pages)), 120_000*(1-1/math.E); math.Abs(got-want) > want/50 {
+		t.Errorf("%v pages are asked for, want about %v", got, want)
+	}
+	if got, want := float64(posts), float64(m.Requests)*m.Writes; math.Abs(got-want) > want/10 {
+		t.Errorf("%v posts, want about %v", got, want)
 	}
 }
