@@ -133,7 +133,7 @@ pgo: ## Profile hits anew for the compiler, which lays the service out by cmd/ap
 	go tool pprof -proto $$dir/test $$dir/cpu > $$dir/profile && mv $$dir/profile cmd/api/default.pgo && rm -r $$dir
 
 .PHONY: compare
-compare: build ## Send the same traffic with the cache off and in each tier, and draw what that saves (four minutes); WORKLOAD=wide beside a cache by hand (ten)
+compare: build ## Send the same traffic with the cache off, in Redis, in the process and in both, and draw what that saves (four minutes); WORKLOAD=wide: traffic that is hardly read again, also to a cache written by hand (ten)
 	@go build -o bin/peer ./loadtest/peer
 	@go run ./loadtest/compare --workload $(WORKLOAD) $(if $(filter hot,$(WORKLOAD)),--figure docs/figures/compare.svg) $(ARGS)
 

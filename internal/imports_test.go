@@ -121,6 +121,13 @@ var rules = []rule{
 				within(p.Path, "loadtest") && inModule(imported) && !within(imported, "loadtest", "internal/report", "internal/overlay", "internal/identity", "internal/embedded", "internal/cache")
 		},
 	},
+	{
+		name:   "the peer is written by hand",
+		reason: "loadtest/peer is what the service is compared with; with the service's own code in it, it would compare the service with itself. Who is asking is no part of the question",
+		breach: func(p pkg, imported string) bool {
+			return within(p.Path, "loadtest/peer") && inModule(imported) && !within(imported, "internal/identity")
+		},
+	},
 }
 
 func TestPackagesImportWhatTheRulesAllow(t *testing.T) {
@@ -149,6 +156,7 @@ func TestEachRuleNoticesItsBreach(t *testing.T) {
 		{"what measures stays outside of what is measured", pkg{Path: "internal/feed", Imports: []string{"internal/report"}}},
 		{"what measures stays outside of what is measured", pkg{Path: "internal/feed", Imports: []string{"loadtest/internal/rig"}}},
 		{"what measures stays outside of what is measured", pkg{Path: "loadtest/storm", Imports: []string{"internal/feed"}}},
+		{"the peer is written by hand", pkg{Path: "loadtest/peer", Imports: []string{"internal/cache"}}},
 	} {
 		breaches := strings.Join(check([]pkg{c.pkg}), "\n")
 		if !strings.Contains(breaches, c.rule+":") {
@@ -167,6 +175,7 @@ func TestTheHouseAsDesignedBreaksNoRule(t *testing.T) {
 		{Path: "internal/testenv/which", Imports: []string{"internal/testenv"}},
 		{Path: "internal/cache", Imports: []string{"github.com/redis/go-redis/v9"}},
 		{Path: "loadtest/compare", Imports: []string{"internal/identity", "internal/embedded", "loadtest/internal/rig", "github.com/alecthomas/kong"}},
+		{Path: "loadtest/peer", Imports: []string{"internal/identity", "github.com/alecthomas/kong"}},
 	})
 	if diff := cmp.Diff([]string(nil), breaches); diff != "" {
 		t.Error(diff)

@@ -131,7 +131,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	if c.Figure == "" {
 		return nil
 	}
-	return all.chart(report.Machine()+", "+versions, about, "make compare WORKLOAD="+w.name).Write(c.Figure)
+	return all.chart(report.Machine()+", "+versions, about, w.command()).Write(c.Figure)
 }
 
 // site starts the service once, so that there are data, and looks at them.

@@ -100,6 +100,14 @@ func workloadOf(name string) workload {
 	return hot
 }
 
+// command is how it is run.
+func (w workload) command() string {
+	if w.name == hot.name {
+		return "make compare"
+	}
+	return "make compare WORKLOAD=" + w.name
+}
+
 // only keeps the modes of these names, in the workload's order; without names, all.
 func (w *workload) only(names []string) error {
 	if len(names) == 0 {

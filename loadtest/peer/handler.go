@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,30 +22,27 @@ type handler struct {
 	verifier    *identity.Verifier
 	locales     *identity.Locales
 	cursors     cursors
-	pages       *pages // nil: every read is a load
+	pages       *pages
 }
 
-var (
-	errUnknown   = errors.New("there is no such community")
-	errForbidden = errors.New("only members post to a community: join it first")
-	errToken     = errors.New("the token is not good")
-	errRequest   = errors.New("the request makes no sense")
+// A refusal is the status of an answer that is none.
+type refusal int
+
+func (r refusal) Error() string { return http.StatusText(int(r)) }
+
+const (
+	errRequest   = refusal(http.StatusUnprocessableEntity)
+	errToken     = refusal(http.StatusUnauthorized)
+	errForbidden = refusal(http.StatusForbidden) // only members post to a community
+	errUnknown   = refusal(http.StatusNotFound)  // or not for this user
 )
 
-func fail(w http.ResponseWriter, err error) {
-	status := http.StatusInternalServerError
-	for known, itsStatus := range map[error]int{
-		errUnknown: http.StatusNotFound, errForbidden: http.StatusForbidden,
-		errToken: http.StatusUnauthorized, errRequest: http.StatusUnprocessableEntity,
-	} {
-		if errors.Is(err, known) {
-			status = itsStatus
-		}
+func refuse(w http.ResponseWriter, err error) {
+	r, ok := errors.AsType[refusal](err)
+	if !ok {
+		r = http.StatusInternalServerError
 	}
-	if status == http.StatusInternalServerError {
-		err = errors.New("something went wrong") // what, is not for clients
-	}
-	http.Error(w, err.Error(), status)
+	http.Error(w, r.Error(), int(r))
 }
 
 // A question is all that a page depends on.
@@ -62,7 +60,8 @@ func (q question) key() string {
 }
 
 func (h *handler) question(r *http.Request) (q question, err error) {
-	if q.community, err = strconv.ParseInt(r.PathValue("id"), 10, 64); err != nil {
+	id := r.PathValue("id") // in one spelling, since it is in keys
+	if q.community, err = strconv.ParseInt(id, 10, 64); err != nil || id != strconv.FormatInt(q.community, 10) {
 		return q, errRequest
 	}
 	if header := r.Header.Get("Authorization"); header != "" {
@@ -87,31 +86,21 @@ func (h *handler) question(r *http.Request) (q question, err error) {
 func (h *handler) page(w http.ResponseWriter, r *http.Request) {
 	q, err := h.question(r)
 	if err != nil {
-		fail(w, err)
+		refuse(w, err)
 		return
 	}
-	load := func(ctx context.Context) ([]byte, error) {
+	f, err := h.pages.get(r.Context(), r.PathValue("id"), q.key(), func(ctx context.Context) ([]byte, error) {
 		page, err := h.load(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		return encode(page)
-	}
-	var f found
-	how := "BYPASS"
-	if h.pages == nil {
-		f.body, err = load(r.Context())
-	} else {
-		how = "HIT"
-		if f, err = h.pages.get(r.Context(), strconv.FormatInt(q.community, 10), q.key(), load); f.loaded {
-			how = "MISS"
-		}
-	}
+	})
 	if err != nil {
-		fail(w, err)
+		refuse(w, err)
 		return
 	}
-	w.Header().Set("X-Cache", how)
+	w.Header().Set("X-Cache", f.how)
 	w.Header().Set("Cache-Control", "private, max-age=15")
 	w.Header().Set("Vary", "Authorization, Accept-Language, "+identity.HeaderFeedV2)
 	answer(w, http.StatusOK, f.body)
@@ -122,32 +111,29 @@ func (h *handler) post(w http.ResponseWriter, r *http.Request) {
 	if err == nil && q.user == 0 {
 		err = errToken
 	}
-	if err != nil {
-		fail(w, err)
-		return
-	}
 	in := newPost{Locale: q.locale}
-	body := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
-	body.DisallowUnknownFields()
-	if body.Decode(&in) != nil || strings.TrimSpace(in.Title) == "" || strings.TrimSpace(in.Body) == "" || !identity.Supported(in.Locale) {
-		fail(w, errRequest)
-		return
+	if err == nil {
+		err = in.read(http.MaxBytesReader(w, r.Body, 64<<10))
 	}
-	created, err := h.insert(r.Context(), q, in)
+	var body []byte
+	if err == nil {
+		body, err = h.insert(r.Context(), q, in)
+	}
 	if err != nil {
-		fail(w, err)
+		refuse(w, err)
 		return
 	}
-	if h.pages != nil {
-		h.pages.changed(r.Context(), strconv.FormatInt(q.community, 10))
+	h.pages.changed(r.Context(), r.PathValue("id"))
+	answer(w, http.StatusCreated, body)
+}
+
+func (n *newPost) read(body io.Reader) error {
+	in := json.NewDecoder(body)
+	in.DisallowUnknownFields()
+	if in.Decode(n) != nil || strings.TrimSpace(n.Title) == "" || strings.TrimSpace(n.Body) == "" || !identity.Supported(n.Locale) {
+		return errRequest
 	}
-	text, err := encode(created)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	w.Header().Set("Location", fmt.Sprintf("/api/posts/%d", created.ID))
-	answer(w, http.StatusCreated, text)
+	return nil
 }
 
 func encode(v any) ([]byte, error) {

@@ -30,7 +30,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -64,24 +63,18 @@ func main() {
 	parser.FatalIfErrorf(c.run(ctx))
 }
 
-// The service has as many connections, and tells reads and writes apart in the same way.
-const (
-	readConns  = 16
-	writeConns = 8
-)
-
 func (c *command) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if c.Parent != 0 {
 		go outlive(ctx, cancel)
 	}
-	read, err := open(ctx, c.DatabaseURL, "read", readConns)
+	read, err := open(ctx, c.DatabaseURL, "read", 16) // as many as the service has
 	if err != nil {
 		return err
 	}
 	defer read.Close()
-	write, err := open(ctx, c.DatabaseURL, "write", writeConns)
+	write, err := open(ctx, c.DatabaseURL, "write", 8)
 	if err != nil {
 		return err
 	}
@@ -101,28 +94,12 @@ func (c *command) run(ctx context.Context) error {
 		h.pages = newPages(client, c.RedisPrefix)
 	}
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
-	if err != nil {
+	server := &http.Server{Addr: c.Listen, Handler: h.routes(), ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // nobody waits for an answer by then
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
-	server := &http.Server{Handler: h.routes(), ReadHeaderTimeout: 5 * time.Second}
-	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(listener) }()
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-		defer cancel()
-		return errors.Join(server.Shutdown(within), ignoreClosed(<-ended))
-	}
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	return nil
 }
 
 // outlive ends the process when its parent has ended: it then has another one.
@@ -163,7 +140,7 @@ func (h *handler) routes() http.Handler {
 	mux.Handle("GET /metrics", promhttp.Handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := h.write.Ping(r.Context()); err != nil {
-			fail(w, err)
+			refuse(w, err)
 		}
 	})
 	return mux

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -78,14 +79,14 @@ var newestSQL, rankedSQL = pageSQL("created_at"), pageSQL("hot")
 // load reads a page. One post more than it shows tells whether another page follows.
 func (h *handler) load(ctx context.Context, q question) (page, error) {
 	result := page{Community: q.community, Locale: q.locale, Order: "newest", Items: make([]post, 0, q.limit)}
-	sql, parse := newestSQL, parseTime
+	sql := newestSQL
 	if q.ranked {
-		result.Order, sql, parse = "ranked", rankedSQL, parseHot
+		result.Order, sql = "ranked", rankedSQL
 	}
 	if q.user != 0 {
 		result.Viewer = &q.user
 	}
-	from, id, err := h.cursors.open(q.after, result.Order, parse)
+	from, id, err := h.cursors.open(q.after, q.ranked)
 	if err != nil {
 		return page{}, err
 	}
@@ -132,8 +133,8 @@ func (h *handler) needReadable(ctx context.Context, q question) (err error) {
 	return err
 }
 
-// insert adds a post of a member.
-func (h *handler) insert(ctx context.Context, q question, in newPost) (created, error) {
+// insert adds a post of a member and shows it.
+func (h *handler) insert(ctx context.Context, q question, in newPost) ([]byte, error) {
 	c := created{Community: q.community, post: post{Title: in.Title, Body: in.Body, Locale: in.Locale}}
 	err := h.write.QueryRow(ctx, `
 		WITH added AS (
@@ -144,13 +145,13 @@ func (h *handler) insert(ctx context.Context, q question, in newPost) (created, 
 		q.community, q.user, in.Locale, in.Title, in.Body).
 		Scan(&c.ID, &c.Likes, &c.CreatedAt, &c.Version, &c.Author.ID, &c.Author.Name)
 	c.CreatedAt = c.CreatedAt.UTC()
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return c, err
+	switch {
+	case err == nil:
+		return encode(c)
+	case !errors.Is(err, pgx.ErrNoRows):
+		return nil, err
 	}
-	if err := h.needReadable(ctx, q); err != nil {
-		return created{}, err
-	}
-	return created{}, errForbidden
+	return nil, cmp.Or(h.needReadable(ctx, q), error(errForbidden))
 }
 
 // cursors is the key of their MACs. A cursor is the last post's place in its order.
@@ -170,37 +171,29 @@ func (c cursors) seal(place string) string {
 	return base64.RawURLEncoding.EncodeToString(append(mac.Sum(nil)[:macBytes], place...))
 }
 
-// open returns where a page begins; without a cursor, before the first post.
-func (c cursors) open(cursor, order string, parse func(string) (any, error)) (from any, id int64, err error) {
-	if cursor == "" {
-		from, err = parse("")
-		return from, math.MaxInt64, err
+// open returns where a page in an order begins; without a cursor, before the first post.
+func (c cursors) open(cursor string, ranked bool) (from any, id int64, err error) {
+	switch {
+	case cursor == "" && ranked:
+		return math.Inf(1), math.MaxInt64, nil
+	case cursor == "":
+		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), math.MaxInt64, nil
 	}
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err != nil || len(text) < macBytes || !hmac.Equal([]byte(c.seal(string(text[macBytes:]))), []byte(cursor)) {
 		return nil, 0, errRequest
 	}
-	parts := strings.Split(string(text[macBytes:]), ",")
-	if len(parts) != 3 || parts[0] != order {
+	var hot float64
+	var micros int64
+	if ranked {
+		_, err = fmt.Sscanf(string(text[macBytes:]), "ranked,%g,%d", &hot, &id)
+		from = hot
+	} else {
+		_, err = fmt.Sscanf(string(text[macBytes:]), "newest,%d,%d", &micros, &id)
+		from = time.UnixMicro(micros).UTC()
+	}
+	if err != nil {
 		return nil, 0, errRequest
 	}
-	if from, err = parse(parts[1]); err == nil {
-		id, err = strconv.ParseInt(parts[2], 10, 64)
-	}
-	return from, id, err
-}
-
-func parseTime(text string) (any, error) {
-	if text == "" {
-		return time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC), nil
-	}
-	micros, err := strconv.ParseInt(text, 10, 64)
-	return time.UnixMicro(micros).UTC(), err
-}
-
-func parseHot(text string) (any, error) {
-	if text == "" {
-		return math.Inf(1), nil
-	}
-	return strconv.ParseFloat(text, 64)
+	return from, id, nil
 }
