@@ -179,9 +179,13 @@ func infoInt(info map[string]string, field string) (int64, error) {
 	return n, nil
 }
 
-// info returns one section of INFO.
+// info returns one section of INFO: nothing if this Redis does not have it, or does not
+// tell us.
 func (r *Rig) info(ctx context.Context, section string) (map[string]string, error) {
 	sections, err := r.redis.InfoMap(ctx, section).Result()
+	if _, refused := errors.AsType[redis.Error](err); refused {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("asking Redis about its %s: %w", section, err)
 	}
