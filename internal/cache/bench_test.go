@@ -79,6 +79,21 @@ func BenchmarkHitL1(b *testing.B) {
 	}
 }
 
+// BenchmarkScanOfL1 is an L1 for 5,000 copies which 10,000 pages pass through, each read
+// once, while 500 fragments are read once each; and what is left of these.
+func BenchmarkScanOfL1(b *testing.B) {
+	for _, pages := range []bool{false, true} {
+		b.Run(fmt.Sprintf("classes=%v", pages), func(b *testing.B) {
+			left := 0
+			for b.Loop() {
+				left, _ = flood(newMemory(5000, 1<<40, 1<<20), pages)
+			}
+			b.ReportMetric(float64(left), "fragments-left")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/page")
+		})
+	}
+}
+
 // benchSpec has the dimensions of a personal page, and three tags with Everything.
 var benchSpec = Spec{
 	Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"}, Policy: Policy{Fresh: time.Hour},

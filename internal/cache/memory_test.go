@@ -3,6 +3,7 @@ package cache
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -11,49 +12,127 @@ import (
 // Rule 10: what L1 says it holds is what it holds, after any sequence of operations.
 func TestBytesInL1AreThoseOfItsCopies(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		operateL1(t, rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "operations"))
+		operateL1(t, rapid.SliceOfN(rapid.Byte(), 90, 900).Draw(t, "operations"))
 	})
 }
 
 func FuzzBytesInL1AreThoseOfItsCopies(f *testing.F) {
-	f.Add([]byte{0, 100, 1, 0, 50, 2, 13, 0, 0, 0, 50, 1})               // overwritten, read, not overwritten by an older one
-	f.Add([]byte{0, 140, 0, 1, 140, 0, 2, 140, 0, 3, 140, 0, 4, 255, 0}) // evicted for its bytes, and too large
+	f.Add([]byte{0, 100, 1, 0, 50, 2, 13, 0, 0, 0, 50, 1})                                         // overwritten, read, not overwritten by an older one
+	f.Add([]byte{0, 140, 0, 1, 140, 0, 2, 140, 0, 3, 140, 0, 4, 255, 0})                           // near the largest that is kept
+	f.Add([]byte{0, 200, 0, 39, 255, 0, 0, 200, 1, 39, 255, 0, 39, 255, 1})                        // grows, is replaced, grows, and its successor grows
+	f.Add([]byte{26, 200, 0, 27, 200, 0, 28, 200, 0, 29, 200, 0, 4, 200, 0, 5, 200, 0, 6, 200, 0}) // pages make room
 	f.Fuzz(func(t *testing.T, operations []byte) { operateL1(t, operations) })
 }
 
-// operateL1 reads or stores copies, three bytes an operation (which key, what size, how
-// young a snapshot), and checks after each of them.
+// A swelling value takes more bytes whenever it is told to.
+type swelling struct {
+	size  int
+	grown []func(int)
+}
+
+func (s *swelling) Size(grown func(int)) int {
+	s.grown = append(s.grown, grown)
+	return s.size
+}
+
+func (s *swelling) swell(n int) {
+	s.size += n
+	for _, grown := range s.grown {
+		grown(n)
+	}
+}
+
+// operateL1 reads or stores copies, or has one grow that is or was there, three bytes an
+// operation (which key and what to do, what size, how young a snapshot or which copy),
+// and checks after each of them.
 func operateL1(t interface{ Fatalf(string, ...any) }, operations []byte) {
-	const keys, maxEntries, maxBytes, maxCopy = 13, 8, 1000, 300
+	const keys, maxEntries, maxBytes, maxCopy = 13, 8, 11_000, 2200
 	m := newMemory(maxEntries, maxBytes, maxCopy)
+	var copies []*l1Copy
+	sizes := map[*l1Copy]int64{} // what they should count
 	for operation := range slices.Chunk(operations, 3) {
 		if len(operation) < 3 {
 			break
 		}
-		key := fmt.Sprint(operation[0] % keys)
-		before, _ := m.index.Load(key)
-		if operation[0]/keys%4 == 1 {
-			if got := m.get([]byte(key)); got != before {
-				t.Fatalf("key %s: got %+v, holds %+v", key, got, before)
+		key, size := fmt.Sprint(operation[0]%keys), int(operation[1])
+		before := contents(m)
+		kind := operation[0] / keys % 4
+		switch {
+		case kind == 1:
+			if got := m.get([]byte(key)); got != before[key] {
+				t.Fatalf("key %s: got %+v, holds %+v", key, got, before[key])
 			}
-		} else {
-			c := &l1Copy{key: key, size: 1 + 2*int64(operation[1]), answer: answer{snap: snapshot{n: uint64(operation[2])}}}
+		case kind == 3 && len(copies) > 0:
+			c := copies[int(operation[2])%len(copies)]
+			key = c.key
+			if v, ok := c.value.(*swelling); ok {
+				sizes[c] += int64(size)
+				v.swell(size)
+			}
+			if now, _ := m.index.Load(key); now != before[key] && before[key] != c {
+				t.Fatalf("key %s: another copy grew, and now it has %+v", key, now)
+			}
+		default:
+			c := &l1Copy{key: key, page: kind == 2, answer: answer{snap: snapshot{n: uint64(operation[2])}}}
+			if size < 100 {
+				c.size, sizes[c] = 1+int64(size), 1+int64(size)
+			} else {
+				c.value, sizes[c] = &swelling{size: 2 * size}, int64(len(key)+2*size)+copyOverhead
+			}
+			copies = append(copies, c)
 			m.keep(c)
-			if now, _ := m.index.Load(key); now != before && now != c && now != nil || before != nil && now == c && before.snap.n > c.snap.n {
-				t.Fatalf("key %s: %+v stored over %+v left %+v", key, c, before, now)
+			if now, was := contents(m)[key], before[key]; now != was && now != c && now != nil || was != nil && now == c && was.snap.n > c.snap.n {
+				t.Fatalf("key %s: %+v stored over %+v left %+v", key, c, was, now)
 			}
 		}
-		entries, bytes, _ := m.usage()
-		var sum int64
-		for _, c := range m.list.Values() {
-			sum += c.size
-			if c.size > maxCopy {
-				t.Fatalf("a copy of %d bytes was kept", c.size)
+		after := contents(m)
+		exact(t, m, sizes)
+		if c := after[key]; c != nil && (c.size > maxCopy || c.page && c.size > share[int64](maxBytes)) {
+			t.Fatalf("a copy of %d bytes was kept", c.size)
+		}
+		for k, c := range before {
+			if k != key && !c.page && after[k] == nil && m.pages.list.Len() > share(maxEntries) && m.pages.bytes > share[int64](maxBytes) {
+				t.Fatalf("key %s was evicted, and pages have %d copies of %d bytes", k, m.pages.list.Len(), m.pages.bytes)
 			}
 		}
-		if sum != bytes || bytes > maxBytes || entries > maxEntries || entries != m.list.Len() || entries != m.index.Size() {
-			t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.list.Len(), sum)
+	}
+	for m.entries() > 0 {
+		m.evict(m.entries()%2 == 0)
+	}
+	exact(t, m, sizes)
+}
+
+// contents are the copies that can be read, by their keys.
+func contents(m *memory) map[string]*l1Copy {
+	all := map[string]*l1Copy{}
+	for key, c := range m.index.All() {
+		all[key] = c
+	}
+	return all
+}
+
+// exact fails t unless m is within its limits, counts what it holds, and holds what can
+// be read.
+func exact(t interface{ Fatalf(string, ...any) }, m *memory, sizes map[*l1Copy]int64) {
+	entries, bytes, _ := m.usage()
+	var sum int64
+	for _, of := range []*class{&m.pages, &m.others} {
+		var own int64
+		for _, c := range of.list.Values() {
+			if own += sizes[c]; m.class(c) != of {
+				t.Fatalf("%s is on the wrong list", c.key)
+			}
+			if now, _ := m.index.Load(c.key); now != c {
+				t.Fatalf("%s is on a list and cannot be read", c.key)
+			}
 		}
+		if own != of.bytes {
+			t.Fatalf("a class says %d bytes, and holds %d", of.bytes, own)
+		}
+		sum += own
+	}
+	if sum != bytes || bytes > m.maxBytes || entries > m.maxEntries || entries != m.index.Size() {
+		t.Fatalf("says %d copies of %d bytes, holds %d of %d", entries, bytes, m.index.Size(), sum)
 	}
 }
 
@@ -89,4 +168,154 @@ func TestWhatWasUsedGetsASecondChance(t *testing.T) {
 	if entries, _, evictions := m.usage(); entries != 3 || evictions != 5 {
 		t.Errorf("%d copies after %d evictions", entries, evictions)
 	}
+}
+
+// flood reads pages, each a different one, in an L1 for 5,000 copies with 500 fragments,
+// each of which is read once meanwhile. It returns what is left of both.
+func flood(m *memory, pages bool) (fragments, flooded int) {
+	const shared, flood = 500, 10_000
+	name := func(kind string, i int) string { return fmt.Sprint(kind, i) }
+	for i := range shared {
+		m.keep(&l1Copy{key: name("fragment", i), size: 5000})
+	}
+	for i := range flood {
+		m.keep(&l1Copy{key: name("page", i), size: 10_000, page: pages})
+		if every := flood / shared; i%every == 0 {
+			m.get([]byte(name("fragment", i/every)))
+		}
+	}
+	for i := range shared {
+		if m.get([]byte(name("fragment", i))) != nil {
+			fragments++
+		}
+	}
+	return fragments, m.entries() - fragments
+}
+
+// Whether entries are short or bytes, pages evict pages. Were they like anything else,
+// few fragments would be left.
+func TestAFloodOfPagesLeavesFragmentsWhereTheyAre(t *testing.T) {
+	for name, bytes := range map[string]int64{"entries are short": 1 << 40, "bytes are short": 20 << 20} {
+		t.Run(name, func(t *testing.T) {
+			m := newMemory(5000, bytes, 1<<20)
+			fragments, pages := flood(m, true)
+			if fragments != 500 {
+				t.Errorf("%d fragments of 500 are left", fragments)
+			}
+			if most := min(4500, int(bytes-500*5000)/10_000); pages != most {
+				t.Errorf("%d pages use the free room, want %d", pages, most)
+			}
+			if without, _ := flood(newMemory(5000, bytes, 1<<20), false); without > 250 {
+				t.Errorf("without classes %d of 500 are left: the flood is none", without)
+			}
+		})
+	}
+}
+
+// Fragments take room from pages until these are down to their share, and no further.
+func TestPagesGiveWayDownToTheirShare(t *testing.T) {
+	m := newMemory(100, 1000, 1000)
+	for i := range 100 {
+		m.keep(&l1Copy{key: fmt.Sprint("page", i), size: 10, page: true})
+	}
+	for i := range 200 {
+		m.keep(&l1Copy{key: fmt.Sprint("fragment", i), size: 10})
+	}
+	if m.pages.list.Len() != 50 || m.others.list.Len() != 50 {
+		t.Errorf("%d pages and %d fragments", m.pages.list.Len(), m.others.list.Len())
+	}
+	for i := range 200 {
+		m.keep(&l1Copy{key: fmt.Sprint("another page", i), size: 10, page: true})
+	}
+	if m.pages.list.Len() != 50 || m.others.list.Len() != 50 {
+		t.Errorf("after more pages: %d pages and %d fragments", m.pages.list.Len(), m.others.list.Len())
+	}
+	m.keep(&l1Copy{key: "too large for pages", size: 501, page: true})
+	if m.pages.list.Len() != 50 || m.others.list.Len() != 50 {
+		t.Errorf("a page larger than the share of pages left %d pages and %d fragments", m.pages.list.Len(), m.others.list.Len())
+	}
+}
+
+// What a copy adds to itself has its room before anybody can see it.
+func TestCopyThatGrowsMakesRoom(t *testing.T) {
+	values := map[string]*swelling{}
+	m := newMemory(8, 4*(copyOverhead+100), 3*copyOverhead)
+	keep := func(keys ...string) {
+		for _, key := range keys {
+			values[key] = new(swelling)
+			m.keep(&l1Copy{key: key, answer: answer{value: values[key]}})
+		}
+	}
+	holds := func(when string, want ...string) {
+		t.Helper()
+		got := slices.Sorted(func(yield func(string) bool) {
+			for key := range contents(m) {
+				if !yield(key) {
+					return
+				}
+			}
+		})
+		sum := int64(0)
+		for _, key := range want {
+			sum += int64(len(key)+values[key].size) + copyOverhead
+		}
+		if !slices.Equal(got, want) || m.bytes() != sum {
+			t.Errorf("%s: holds %v of %d bytes, want %v of %d", when, got, m.bytes(), want, sum)
+		}
+	}
+	keep("a", "b", "c", "d")
+	values["a"].swell(300)
+	holds("there is room", "a", "b", "c", "d")
+	values["a"].swell(200) // the oldest, but just read
+	holds("the oldest of the others goes", "a", "c", "d")
+	values["b"].swell(100)
+	holds("what was evicted counts nowhere", "a", "c", "d")
+	old := values["c"]
+	keep("c")
+	old.swell(5000)
+	holds("what was replaced counts nowhere", "a", "c", "d")
+	values["d"].swell(2 * copyOverhead)
+	holds("what is too large goes", "a", "c")
+}
+
+// hasty is a value that grows between being asked for its size and being kept.
+type hasty struct{ swelling }
+
+func (h *hasty) Size(grown func(int)) int {
+	before := h.swelling.Size(grown)
+	h.swell(70)
+	return before
+}
+
+func TestWhatGrowsWhileItIsBeingKeptIsCounted(t *testing.T) {
+	m := newMemory(8, 2*copyOverhead, 2*copyOverhead)
+	m.keep(&l1Copy{key: "k", answer: answer{value: &hasty{swelling{size: 100}}}})
+	if got, want := m.bytes(), int64(1+100+70+copyOverhead); got != want {
+		t.Errorf("%d bytes are counted, want %d", got, want)
+	}
+	// An answer that is an error has no value to ask.
+	m.keep(&l1Copy{key: "none", size: 1, answer: answer{value: (*hasty)(nil), err: ErrUnavailable}})
+}
+
+// Growth beside reads, replacements and evictions leaves the sums right.
+func TestCopiesThatGrowAtOnceAreCounted(t *testing.T) {
+	m := newMemory(8, 8*copyOverhead, 2*copyOverhead)
+	var all sync.WaitGroup
+	for worker := range 4 {
+		all.Go(func() {
+			for i := range 500 {
+				key := fmt.Sprint(i % 13)
+				v := new(swelling)
+				m.keep(&l1Copy{key: key, page: i%3 == 0, answer: answer{value: v, snap: snapshot{n: uint64(i + worker)}}})
+				m.get([]byte(key))
+				v.swell(1 + worker*100)
+			}
+		})
+	}
+	all.Wait()
+	sizes := map[*l1Copy]int64{}
+	for _, c := range contents(m) {
+		sizes[c] = int64(len(c.key)+c.value.(*swelling).size) + copyOverhead
+	}
+	exact(t, m, sizes)
 }
