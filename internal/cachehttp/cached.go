@@ -165,7 +165,7 @@ func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
 	if m.tags != nil {
 		tags = m.tags(k)
 	}
-	return rec.response(Groups(tags), m.compressor)
+	return rec.response(Groups(tags))
 }
 
 // write sends a response, or 304 when the client has it already. The header values
@@ -174,7 +174,8 @@ func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
 // The preconditions come in the order of RFC 9110, 13.2.2. Those with a date are
 // not looked at: no response has a Last-Modified.
 func (m *mounted) write(req *http.Request, w *echo.Response, r cache.Result[*response]) error {
-	v := r.Value.choose(req.Header["Accept-Encoding"])
+	coding := r.Value.choose(req.Header["Accept-Encoding"])
+	v := &r.Value.variants[coding]
 	if sent, ok := req.Header["If-Match"]; ok && !match(sent, v.etag[0]) {
 		return problem.PreconditionFailed("If-Match does not name what would be sent")
 	}
@@ -194,20 +195,27 @@ func (m *mounted) write(req *http.Request, w *echo.Response, r cache.Result[*res
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	v.describe(h, r.Value)
-	w.WriteHeader(http.StatusOK)
 	if req.Method == http.MethodHead {
+		r.Value.describe(h, coding, v.content.Load())
+		w.WriteHeader(http.StatusOK)
 		return nil
 	}
-	_, err := w.Write(v.body)
+	content := r.Value.in(coding, m.compressor)
+	r.Value.describe(h, coding, content)
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(content.body)
 	return err
 }
 
-// describe says what the bytes of a variant are.
-func (v *variant) describe(h http.Header, r *response) {
+// describe says what the bytes of a variant are. To HEAD they need not be there: nothing
+// is compressed only to be measured, and RFC 9110 lets Content-Length out then (8.6,
+// 9.3.2).
+func (r *response) describe(h http.Header, c coding, content *content) {
 	h["Content-Type"] = r.contentType
-	h["Content-Length"] = v.length
-	if v.encoding != nil {
-		h["Content-Encoding"] = v.encoding
+	if content != nil {
+		h["Content-Length"] = content.length
+	}
+	if encoding := r.variants[c].encoding; encoding != nil {
+		h["Content-Encoding"] = encoding
 	}
 }

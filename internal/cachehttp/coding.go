@@ -3,6 +3,7 @@ package cachehttp
 import (
 	"bytes"
 	"io"
+	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/gzip"
@@ -27,9 +28,34 @@ const (
 // parts of a representation together (RFC 9110, 14.3), and no parts are served.
 var codingNames = [codings]string{gzipped: "gzip", zstded: "zstd"}
 
+// encodings are their names as net/http keeps header values.
+var encodings = [codings][]string{gzipped: header(codingNames[gzipped]), zstded: header(codingNames[zstded])}
+
 // leastCompressed is the size in bytes up to which a body is kept as it is. It fits
 // one packet with its header then, and there is little to win.
 const leastCompressed = 1 << 10
+
+// compressible reports whether a body has other codings than the plain one. Its type and
+// its length decide, and not what becomes of it: so all processes agree which entity tags
+// there are, and a 304 is answered without compressing anything.
+func compressible(contentType string, length int) bool {
+	if length <= leastCompressed {
+		return false
+	}
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	return strings.HasPrefix(media, "text/") || strings.HasSuffix(media, "+json") || strings.HasSuffix(media, "+xml") || compressibleTypes[media]
+}
+
+// compressibleTypes are the media types of text, beside text/* and what is JSON or XML by
+// its suffix (RFC 6839). All else is bytes that may be compressed already.
+var compressibleTypes = map[string]bool{
+	"application/json":       true,
+	"application/javascript": true,
+	"application/ndjson":     true,
+	"application/x-ndjson":   true,
+	"application/xml":        true,
+}
 
 // The levels, by what they make of a feed page of 20 posts (9,649 bytes), which is
 // loaded in a millisecond or more; one core of a small virtual machine:
@@ -39,17 +65,19 @@ const leastCompressed = 1 << 10
 //	gzip 6   50 µs  3,230 bytes      zstd better    53 µs  3,300 bytes
 //	gzip 9  104 µs  3,207 bytes      zstd best     310 µs  3,205 bytes
 //
-// A page of 100 posts (43 KB) says the same. Every fill pays for both, so they end
-// where another per cent costs another half of the time.
+// A page of 100 posts (43 KB) says the same. Whoever asks first pays for a coding, and
+// many copies are sent once, so they end where another per cent costs another half of
+// the time.
 const (
 	gzipLevel = 5
 	zstdLevel = zstd.SpeedDefault
 )
 
-// A compressor makes the coded variants of bodies, at fill and never at a hit. Its
-// encoders are kept and used again; many goroutines may use it.
+// A compressor makes codings of bodies. Its encoders and buffers are kept and used again;
+// many goroutines may use it.
 type compressor struct {
 	writers sync.Pool // of *gzip.Writer
+	buffers sync.Pool // of *bytes.Buffer
 	encoder *zstd.Encoder
 }
 
@@ -67,31 +95,24 @@ func newCompressor() *compressor {
 			}
 			return w
 		}},
+		buffers: sync.Pool{New: func() any { return new(bytes.Buffer) }},
 		encoder: encoder,
 	}
 }
 
-// variants returns a body in every coding; nil where it would not be smaller.
-func (c *compressor) variants(body []byte) [codings][]byte {
-	v := [codings][]byte{plain: body}
-	if len(body) <= leastCompressed {
-		return v
+// compress returns a body in a coding that is not plain, and no spare room behind it.
+func (c *compressor) compress(body []byte, as coding) []byte {
+	to := c.buffers.Get().(*bytes.Buffer) // which takes everything
+	defer c.buffers.Put(to)
+	to.Reset()
+	if as == zstded {
+		to.Grow(len(body))
+		return bytes.Clone(c.encoder.EncodeAll(body, to.AvailableBuffer()))
 	}
-	if b := c.gzip(body); len(b) < len(body) {
-		v[gzipped] = b
-	}
-	if b := c.encoder.EncodeAll(body, nil); len(b) < len(body) {
-		v[zstded] = b
-	}
-	return v
-}
-
-func (c *compressor) gzip(body []byte) []byte {
 	w := c.writers.Get().(*gzip.Writer)
 	defer c.writers.Put(w)
-	var to bytes.Buffer // which takes everything
-	w.Reset(&to)
+	w.Reset(to)
 	_, _ = w.Write(body)
 	_ = w.Close()
-	return to.Bytes()
+	return bytes.Clone(to.Bytes())
 }

@@ -6,7 +6,7 @@ import "strings"
 // is "not acceptable", below that the header does not name it.
 type weights [codings]int
 
-// choose returns the variant to send for an Accept-Encoding header: RFC 9110,
+// choose returns the coding to send for an Accept-Encoding header: RFC 9110,
 // 12.5.3. Of what the client likes equally well it is the one that comes later in
 // the order of codings. A coding that the header does not name, also by "*", is not
 // sent, but for the plain body, which is what is left when nothing else fits.
@@ -14,16 +14,15 @@ type weights [codings]int
 // That is also the answer to a client that refuses even that ("identity;q=0"). The
 // section leaves a choice between it and a 406; what a client can read helps it
 // more than an error, and 12.1 lets a server disregard the header.
-func (r *response) choose(accepts []string) *variant {
-	best := r.variants[plain]
-	if len(accepts) == 0 || r.variants[gzipped] == nil && r.variants[zstded] == nil {
-		return best
+func (r *response) choose(accepts []string) coding {
+	if len(accepts) == 0 || !r.coded {
+		return plain
 	}
 	w := accepted(accepts)
-	most := w[plain]
+	best := plain
 	for c := plain + 1; c < codings; c++ {
-		if v := r.variants[c]; v != nil && w[c] > 0 && w[c] >= most {
-			best, most = v, w[c]
+		if w[c] > 0 && w[c] >= w[best] {
+			best = c
 		}
 	}
 	return best

@@ -4,40 +4,106 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
 
 	"github.com/labstack/echo/v4"
 )
 
-// A response is what is kept of a handler's answer. It is made once, at fill;
-// every hit writes the same bytes and the same header values.
+// A response is what is kept in the process of a handler's answer. It is made once, at
+// fill; every hit writes the same bytes and the same header values. What goes to Redis
+// is made of it in stored.go.
 type response struct {
-	// stored is the response as it lies in L2. All bodies below lie in it, so its
-	// length is what the response costs in L1, too.
-	stored []byte
-
 	contentType, groups []string // as net/http keeps header values
-	variants            [codings]*variant
+	tag                 string   // the entity tag of the plain body, without quotes
+	coded               bool     // whether there are other variants than the plain one
+	variants            [codings]variant
+
+	making sync.Mutex // held while a coding is made, and by Size
+	size   int
+	grown  []func(n int)
 }
 
 // A variant is the response in one content coding.
 type variant struct {
-	body                   []byte
-	etag, length, encoding []string // as net/http keeps header values
+	etag, encoding []string // as net/http keeps header values
+	content        atomic.Pointer[content]
+}
+
+// content is the bytes of a variant. The plain ones are always there, the others from
+// when they are first asked for.
+type content struct {
+	body   []byte
+	length []string
 }
 
 // newResponse makes a response of what a handler wrote. Version is the row's that
-// the body shows, or 0; groups is the value of Cache-Groups.
-func newResponse(contentType, groups string, version int64, bodies [codings][]byte) (*response, error) {
-	tag := hash(bodies[plain])
+// the body shows, or 0; groups is the value of Cache-Groups. It keeps body.
+func newResponse(contentType, groups string, version int64, body []byte) *response {
+	tag := hash(body)
 	if version != 0 {
 		tag = strconv.FormatInt(version, 10) + "." + tag
 	}
-	return unpack(pack([]byte(contentType), []byte(groups), []byte(tag), bodies[zstded], bodies[gzipped], bodies[plain]))
+	return describedAs(contentType, groups, tag, body)
+}
+
+// describedAs makes a response whose entity tag is known.
+func describedAs(contentType, groups, tag string, body []byte) *response {
+	r := &response{
+		contentType: header(contentType), tag: tag, coded: compressible(contentType, len(body)),
+		size: len(contentType) + len(groups) + len(tag) + len(body),
+	}
+	if groups != "" {
+		r.groups = header(groups)
+	}
+	r.variants[plain].etag = header(`"` + tag + `"`)
+	r.variants[plain].content.Store(newContent(body))
+	if r.coded {
+		for c := plain + 1; c < codings; c++ {
+			r.variants[c].etag, r.variants[c].encoding = header(`"`+tag+"-"+codingNames[c]+`"`), encodings[c]
+		}
+	}
+	return r
+}
+
+func newContent(body []byte) *content {
+	return &content{body: body, length: header(strconv.Itoa(len(body)))}
+}
+
+// body is the plain one.
+func (r *response) body() []byte { return r.variants[plain].content.Load().body }
+
+// in returns the response in a coding that it has, and makes it if nobody has asked for
+// it yet. It takes a lock only then.
+func (r *response) in(c coding, by *compressor) *content {
+	v := &r.variants[c]
+	if made := v.content.Load(); made != nil {
+		return made
+	}
+	r.making.Lock()
+	defer r.making.Unlock()
+	if made := v.content.Load(); made != nil { // by who held the lock
+		return made
+	}
+	made := newContent(by.compress(r.body(), c))
+	r.size += len(made.body)
+	for _, grown := range r.grown {
+		grown(len(made.body)) // makes room, before the bytes are there for everybody
+	}
+	v.content.Store(made)
+	return made
+}
+
+// Size implements [cache.Growing].
+func (r *response) Size(grown func(n int)) int {
+	r.making.Lock()
+	defer r.making.Unlock()
+	r.grown = append(r.grown, grown)
+	return r.size
 }
 
 // hash is equal for equal bytes, and for nothing else.
@@ -45,70 +111,6 @@ func hash(body []byte) string {
 	sum := sha256.Sum256(body)
 	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
-
-// format begins what is stored. To a version that knew no formats it is a length
-// that no response has.
-const format = "\xff\xff\xff\x02"
-
-// pack puts fields one behind the other, each behind its length. The last one, the
-// plain body, needs none.
-func pack(fields ...[]byte) []byte {
-	size := len(format)
-	for _, f := range fields {
-		size += binary.MaxVarintLen32 + len(f)
-	}
-	b := append(make([]byte, 0, size), format...)
-	last := len(fields) - 1
-	for _, f := range fields[:last] {
-		b = append(binary.AppendUvarint(b, uint64(len(f))), f...)
-	}
-	return append(b, fields[last]...)
-}
-
-var errNotResponse = errors.New("cachehttp: not a stored response")
-
-// unpack is the inverse of pack. What it returns lies in stored.
-func unpack(stored []byte) (*response, error) {
-	rest, ok := bytes.CutPrefix(stored, []byte(format))
-	if !ok {
-		return nil, errNotResponse
-	}
-	var fields [5][]byte
-	for i := range fields {
-		n, used := binary.Uvarint(rest)
-		if used <= 0 || n > uint64(len(rest)-used) {
-			return nil, errNotResponse
-		}
-		rest = rest[used:]
-		fields[i], rest = rest[:n:n], rest[n:]
-	}
-	r := &response{stored: stored, contentType: header(string(fields[0]))}
-	if len(fields[1]) > 0 {
-		r.groups = header(string(fields[1]))
-	}
-	for i, body := range [codings][]byte{plain: rest, gzipped: fields[4], zstded: fields[3]} {
-		if c := coding(i); c == plain || len(body) > 0 {
-			r.variants[c] = newVariant(string(fields[2]), c, body)
-		}
-	}
-	return r, nil
-}
-
-func newVariant(tag string, c coding, body []byte) *variant {
-	v := &variant{body: body, length: header(strconv.Itoa(len(body)))}
-	if c != plain {
-		v.encoding = header(codingNames[c])
-		tag += "-" + codingNames[c]
-	}
-	v.etag = header(`"` + tag + `"`)
-	return v
-}
-
-// codec keeps a response in L2.
-type codec struct{}
-
-func (codec) Encode(r *response) ([]byte, error) { return r.stored, nil }
-func (codec) Decode(b []byte) (*response, error) { return unpack(b) }
 
 // A recorder is the ResponseWriter of a cached handler.
 type recorder struct {
@@ -143,7 +145,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 // response returns what was recorded. Only 200 is kept, and only the header that
 // says what the bytes are; a handler that wants more is told so on its first run,
 // instead of losing it on the second.
-func (r *recorder) response(groups string, c *compressor) (*response, error) {
+func (r *recorder) response(groups string) (*response, error) {
 	if r.status != http.StatusOK {
 		return nil, fmt.Errorf("cachehttp: a cached handler answers 200 or returns an error; it wrote status %d", r.status)
 	}
@@ -156,5 +158,5 @@ func (r *recorder) response(groups string, c *compressor) (*response, error) {
 	if contentType == "" {
 		return nil, errors.New("cachehttp: a cached handler says what its bytes are; it set no Content-Type")
 	}
-	return newResponse(contentType, groups, r.version, c.variants(r.body.Bytes()))
+	return newResponse(contentType, groups, r.version, bytes.Clone(r.body.Bytes())), nil // without the buffer's spare room
 }

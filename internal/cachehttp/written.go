@@ -44,24 +44,25 @@ func (c *Cached) row(status int, write func(echo.Context) (Row, error)) echo.Han
 		if err := bare.JSON(http.StatusOK, row.Body); err != nil {
 			return err
 		}
-		r, err := rec.response("", c.compressor)
+		r, err := rec.response("")
 		if err != nil {
 			return err
 		}
-		v := r.choose(ec.Request().Header["Accept-Encoding"])
+		coding := r.choose(ec.Request().Header["Accept-Encoding"])
+		content := r.in(coding, c.compressor)
 		w := ec.Response()
 		h := w.Header()
 		h.Set("Vary", "Accept-Encoding")
 		if row.Path != "" {
-			h["Etag"] = v.etag
+			h["Etag"] = r.variants[coding].etag
 			h.Set("Content-Location", row.Path)
 		}
 		if status == http.StatusCreated {
 			h.Set("Location", row.Path)
 		}
-		v.describe(h, r)
+		r.describe(h, coding, content)
 		w.WriteHeader(status)
-		_, err = w.Write(v.body)
+		_, err = w.Write(content.body)
 		return err
 	}
 }
