@@ -36,8 +36,8 @@ func (p *process) slowest(name string, reads int) time.Duration {
 // greet opens all connections: the first call on each has more to say.
 func (p *process) greet() { p.slowest("greeting", cap(p.l2.turns)) }
 
-// A miss asks L2 four times: for the entry, for the lease, for the entry again, and
-// to store. A load takes no time here.
+// A miss asks L2 three times: for the entry, for the lease with the entry again, and to
+// store. A load takes no time here.
 func TestMissCostsOneBudgetHoweverSlowlyRedisAnswers(t *testing.T) {
 	for _, each := range []time.Duration{20, 45, 60, 90, 120, 190, 250} {
 		each *= time.Millisecond
@@ -122,7 +122,7 @@ func TestEntryIsStoredAlsoWhenItsReadWaitsNoLonger(t *testing.T) {
 		p := f.process()
 		f.origin.set("a", "v")
 		p.greet()
-		p.l2.client.AddHook(slow{60 * time.Millisecond})
+		p.l2.client.AddHook(slow{80 * time.Millisecond})
 		began := time.Now()
 		p.read("a")
 		equal(t, "the read took", time.Since(began), p.l2.budget)

@@ -103,7 +103,7 @@ func BenchmarkHitL2(b *testing.B) {
 	})
 }
 
-// A miss asks four times: for the entry, for the lease, for the entry again, and to
+// A miss asks three times: for the entry, for the lease with the entry again, and to
 // store. The load takes no time.
 func BenchmarkMiss(b *testing.B) {
 	s := benchCache(b)

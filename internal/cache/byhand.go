@@ -89,14 +89,13 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if c.l2 == nil {
 		return nil
 	}
-	return c.put(ctx, o, from.key, from.snap, e, a.filled, func(reading) bool { return true })
+	return c.put(ctx, o, from.key, from.snap.tags, e, a.filled, func(reading) bool { return true })
 }
 
 // put stores an entry of a key in L2 under its lease, unless somebody else has that. L2
-// is read again under the lease: an entry whose tags have moved would only take the place
-// of a better one, and so would one that does not fit what is there. snap says for how
-// long the entry is of use to this process.
-func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *entry, filled time.Duration, fits func(reading) bool) error {
+// is read with the lease: an entry whose tags have moved would only take the place of a
+// better one, and so would one that does not fit what is there.
+func (c *Cache) put(ctx context.Context, o *origin, k Key, tags []Tag, e *entry, filled time.Duration, fits func(reading) bool) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
@@ -105,19 +104,20 @@ func (c *Cache) put(ctx context.Context, o *origin, k Key, snap snapshot, e *ent
 		return ErrNotStored
 	}
 	defer leave()
-	l, err := c.acquire(ctx, k, snap)
+	l, _, r, err := c.claim(ctx, k, tags, nil)
 	if err != nil {
+		o.stats.refused.add(storeFailed)
 		return fmt.Errorf("%w: %w", ErrNotStored, err)
 	}
 	if l == nil {
 		return ErrNotStored
 	}
-	if _, r, err := c.look(ctx, k, snap.tags, false); err != nil || stateOf(e.ids, r.ids) != fresh || !fits(r) {
+	if stateOf(e.ids, r.ids) != fresh || !fits(r) {
 		o.stats.refused.add(overtaken)
 		c.release(ctx, l, refused, false)
 		return ErrNotStored
 	}
-	if !c.store(ctx, o, l, e, snap.tags, filled) {
+	if !c.store(ctx, o, l, e, tags, filled) {
 		return ErrNotStored
 	}
 	return nil

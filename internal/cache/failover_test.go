@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,17 +48,31 @@ func TestIDLostInAFailoverIsNotIssuedAgain(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				id := func() string { return f.redis.HGet("cf:t:row:a", m.name[:1]) }
-				p, writer := f.process(), f.process()
+				var between func()
+				writer, p := f.process(), f.through(func() (net.Conn, error) {
+					conn, err := f.dial()
+					return betweenCommands{conn, "pttl", &between}, err
+				})
 				f.write(writer, "a", "one", m.move)
-				atLease := p.gate.holdAfter("cf:l:{row/1|name=a}")
-				later(p.row, "a") // has the lease, and no ids yet
-
-				failover := f.replica()
-				f.write(writer, "a", "two", m.move)
-				lost := id()
+				atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
+				later(p.row, "a") // is about to ask for the lease
+				var failover func()
+				var lost string
+				moved := make(chan struct{})
+				between = func() { // it has the lease, and no ids yet
+					defer close(moved)
+					synctest.Wait()
+					failover = f.replica()
+					f.write(writer, "a", "two", m.move)
+					lost = id()
+				}
 				atLoad := f.origin.hold("a")
-				atLease.release()
+				atMiss.release()
+				<-moved
 				synctest.Wait() // the fill has read its ids, and the row
+				if lost == "" || !f.redis.Exists("cf:l:{row/1|name=a}") {
+					t.Fatal("the fill has no lease")
+				}
 				failover()
 				f.write(writer, "a", "three", m.move)
 				if id() == lost {

@@ -13,16 +13,21 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 	defer patience.Stop()
 	for {
 		told, leave := c.waiters.wait(k.text)
-		l, err := c.acquire(ctx, k, seen)
+		l, snap, r, err := c.claim(ctx, k, seen.tags, seen.missing())
 		if l != nil || err != nil {
 			leave()
 			if err != nil {
 				o.stats.l2Errors.Add(1)
-				return c.fill(ctx, o, k, seen, nil)
+				return c.fill(ctx, o, k, snap, nil)
 			}
-			return c.fillLeased(ctx, f, o, k, seen.tags, l)
+			return c.fillLeased(ctx, f, o, k, snap, r, l)
 		}
+		seen = snap
 		if a, ok := c.beingStored(k, seen, part); ok {
+			leave()
+			return a
+		}
+		if a, ok := c.freshIn(o, k, snap, r); ok {
 			leave()
 			return a
 		}
@@ -39,7 +44,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 		if a, ok := c.beingStored(k, seen, part); ok {
 			return a
 		}
-		snap, r, err := c.look(ctx, k, seen.tags, false)
+		snap, r, err = c.look(ctx, k, seen.tags, false)
 		if err != nil || !patient {
 			return c.fill(ctx, o, k, snap, nil) // alone, once, without storing in L2
 		}
@@ -84,18 +89,30 @@ func waitFor(ctx context.Context, told <-chan ending, patience <-chan time.Time)
 	}
 }
 
-// acquire takes the lease of a key, from a useless fill of this process if need be, or
-// returns nil when somebody else has it. When nobody can tell whether it was given, it
-// is given back. seen is the latest snapshot of who asks.
-func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, error) {
+// claim asks for the lease of a key, which it takes from a useless fill of this process if
+// need be, and reads L2 again, since somebody may have filled after the read that found
+// nothing. All of that is one round trip. The lease is nil when somebody else has it; what
+// was read is known all the same.
+//
+// A lease comes with ids or not at all: a fill that has none stores nothing, and those who
+// wait for it wait in vain. So no lease is asked for while L2 is distrusted; and one that
+// was given, or may have been, is given back when the ids could not be read.
+func (c *Cache) claim(ctx context.Context, k Key, tags, create []Tag) (*lease, snapshot, reading, error) {
+	q := question{k.text, tags}
+	snaps, err := c.approach([]question{q})
+	snap := snaps[0]
+	if err != nil {
+		return nil, snap, reading{}, err
+	}
 	l := c.l2.lease(k.text)
 	from := c.holdings.useless(k.text, c.heard)
-	c.holdings.hold(l, seen)
-	taken, err := l.take(ctx, from)
+	c.holdings.hold(l, snap)
+	taken, r, err := c.l2.claim(ctx, l, from, q, create)
+	snap.ids = r.ids
 	switch {
-	case taken:
-		return l, nil
-	case err == nil || neverAsked(err):
+	case err == nil && taken:
+		return l, snap, r, nil
+	case err == nil || notGiven(err):
 		c.holdings.drop(l)
 	default:
 		c.holdings.abandon(l)
@@ -104,38 +121,44 @@ func (c *Cache) acquire(ctx context.Context, k Key, seen snapshot) (*lease, erro
 			release(ctx) // the cache is being closed, and waits for this flight
 		}
 	}
-	return nil, err
+	return nil, snap, r, err
 }
 
-// fillLeased fills under a lease: L2 is read again, since somebody may have filled
-// between our miss and our lease, and the ids of that read are the snapshot.
-func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, tags []Tag, l *lease) (a answer) {
+// missing returns the tags that had no ids, which a fill needs.
+func (s *snapshot) missing() (tags []Tag) {
+	for i, id := range s.ids {
+		if id.change == "" || id.revoke == "" {
+			tags = append(tags, s.tags[i])
+		}
+	}
+	return tags
+}
+
+// fillLeased fills under a lease, unless what was read with it is fresh. The snapshot of
+// that read is the fill's.
+func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, snap snapshot, r reading, l *lease) (a answer) {
 	ended := false // stays so when the load ends its goroutine
 	defer func() {
 		if !ended {
 			c.release(ctx, l, failed, false)
 		}
 	}()
-	snap, r, err := c.look(ctx, k, tags, true)
 	if f != nil {
 		f.snap.Store(&snap)
 	}
-	if err == nil {
-		early := f == nil // a refresh may have begun before the entry's time is over
-		if a, ok := c.freshIn(o, k, snap, r); ok && !(early && a.nearEnd(c.now())) {
-			c.release(ctx, l, landed, false)
-			ended = true
-			return a
-		}
+	early := f == nil // a refresh may have begun before the entry's time is over
+	if a, ok := c.freshIn(o, k, snap, r); ok && !(early && a.nearEnd(c.now())) {
+		c.release(ctx, l, landed, false)
+		ended = true
+		return a
 	}
-	c.holdings.hold(l, snap)
 	a = c.fill(ctx, o, k, snap, l)
 	ended = true
 	return a
 }
 
 // fill loads under a snapshot that was taken before, and stores: in L2 if it holds
-// a lease and has ids, in L1 if nothing was heard meanwhile.
+// a lease, in L1 if nothing was heard meanwhile.
 func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *lease) answer {
 	w := c.newWhole(k, snap)
 	began := c.now()
@@ -187,17 +210,14 @@ func (c *Cache) store(ctx context.Context, o *origin, l *lease, e *entry, tags [
 	if l == nil {
 		return false
 	}
-	stored, why := false, noIDs
+	stored := false
 	ended := c.settle(ctx, l, func(ctx context.Context) bool {
-		if e.ids != nil {
-			var err error
-			if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); err != nil {
+		var err error
+		if stored, err = l.store(ctx, e, tags, c.base.Add(filled+e.retention)); !stored {
+			why := leaseLost
+			if err != nil {
 				why = storeFailed
-			} else if !stored {
-				why = leaseLost
 			}
-		}
-		if !stored {
 			o.stats.refused.add(why)
 			return c.giveBack(ctx, l, refused, false)
 		}

@@ -74,11 +74,14 @@ func wholeSpec(name string) Spec {
 }
 
 // process starts a process with both tiers.
-func (f *fleet) process() *process {
+func (f *fleet) process() *process { return f.through(f.dial) }
+
+// through starts a process that connects to Redis in a way of its own.
+func (f *fleet) through(dial func() (net.Conn, error)) *process {
 	gate := &gate{}
 	client := redis.NewClient(&redis.Options{
 		Addr:                  "127.0.0.1:1", // never dialled; a name would be looked up outside the bubble
-		Dialer:                func(context.Context, string, string) (net.Conn, error) { return f.dial() },
+		Dialer:                func(context.Context, string, string) (net.Conn, error) { return dial() },
 		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20 + urgentTurns,
 	})
 	client.AddHook(gate)

@@ -108,7 +108,7 @@ func TestPartFromWhileTheWholeWasAskingForItsIDsIsComparedWithThem(t *testing.T)
 		f.origin.set("a", "old")
 		writer.read("a") // fills L2
 		p.send(late)
-		atSnapshot := p.gate.holdBefore("'c', ARGV[1])")
+		atSnapshot := p.gate.holdBefore("cf:l:{whole/1|name=a|viewer=42}")
 		whole := later(p.whole, "a", "42") // has its number, not yet its ids
 		p.read("a")                        // a younger number, and the old ids
 		f.write(writer, "a", "new", Changed)

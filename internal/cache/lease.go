@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -37,33 +38,91 @@ return 1`
 // lease makes a lease that nobody has yet.
 func (r *Redis) lease(key string) *lease { return &lease{tier: r, key: key, token: mint()} }
 
-// take tries for the lease, also from the holders of tokens that it may be taken from.
-// It reports false when somebody else has it. With an error nobody knows: the server may
-// have given it after the caller stopped listening, so it must be given back, unless the
-// server was never asked.
-func (l *lease) take(ctx context.Context, from []string) (taken bool, err error) {
-	r := l.tier
-	err = r.call(ctx, func(ctx context.Context) (err error) {
-		if len(from) == 0 {
-			err = r.client.SetArgs(ctx, r.leaseKey(l.key), l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife}).Err()
-			taken = err == nil
-			if errors.Is(err, redis.Nil) { // somebody else has it
-				err = nil
-			}
-			return err
-		}
-		args := []any{l.token, leaseLife.Milliseconds()}
-		for _, token := range from {
-			args = append(args, token)
-		}
-		taken, err = r.client.Eval(ctx, takeLease, []string{r.leaseKey(l.key)}, args...).Bool()
+// take asks for the lease and for nothing else. It reports false when somebody else has
+// it. With an error the answer is unknown: the server may have given the lease after the
+// caller stopped listening, so it must be given back, unless it was not given for certain.
+func (l *lease) take(ctx context.Context) (taken bool, err error) {
+	err = l.tier.call(ctx, func(ctx context.Context) (err error) {
+		taken, err = l.request(ctx, l.tier.client, nil)()
 		return err
 	})
 	return taken, err
 }
 
-// neverAsked reports that a call was not made.
-func neverAsked(err error) bool { return errors.Is(err, errOpen) || errors.Is(err, errSpent) }
+// request sends the command that asks for the lease, also from the holders of tokens
+// that it may be taken from, and returns what reads the reply.
+func (l *lease) request(ctx context.Context, to redis.Cmdable, from []string) (taken func() (bool, error)) {
+	key := l.tier.leaseKey(l.key)
+	if len(from) == 0 {
+		reply := to.SetArgs(ctx, key, l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife})
+		return func() (bool, error) {
+			err := reply.Err()
+			if errors.Is(err, redis.Nil) { // somebody else has it
+				return false, nil
+			}
+			return err == nil, err
+		}
+	}
+	args := []any{l.token, leaseLife.Milliseconds()}
+	for _, token := range from {
+		args = append(args, token)
+	}
+	return to.Eval(ctx, takeLease, []string{key}, args...).Bool
+}
+
+// claim asks for the lease of a question's key and reads what L2 has, in one round trip.
+// With an error the lease must be given back, unless it was not given for certain.
+//
+// The commands of a pipeline are not one: those of others run between them, and on a
+// Cluster the tags, which are in other slots, are read at any time of the round trip. The
+// lease is asked for before the entry is read, in the same slot, and that order counts:
+//
+//   - A holder stores and gives back before our request: the read finds its entry.
+//   - It does so between the request and the read: we are refused, and the read finds the
+//     entry. The other way round we would have read a miss, got the lease, and loaded again.
+//   - It does so after the read: we were refused, and hear how it ended.
+//   - Our lease is lost after it was given (to time, to a deletion of the key, to a fill of
+//     this process that took it): the store checks the token.
+//
+// The ids may be from before the lease or after it, and from before the entry or after it:
+//
+//   - A move between two reads of a snapshot: each id was read before the load, which is
+//     all that a snapshot needs. A store under the older ones is not fresh.
+//   - A move between the entry and its ids, in either order: they differ, and the entry is
+//     not fresh. If both were read before it, the entry is as fresh as for any other read
+//     that began before the move; in this process the number, from before the request, says
+//     so.
+//   - An entry stored by others between its ids and it, after a move: it has newer ids than
+//     we have, and is not fresh to us. That costs a load, at the most.
+//   - A tag that is lost after its ids were seen: the ids are absent and equal nothing, so
+//     what is stored is not fresh, and the next read creates them.
+//   - Ids that are created by who is then refused the lease: they are the same for all, and
+//     go in a minute.
+func (r *Redis) claim(ctx context.Context, l *lease, from []string, q question, create []Tag) (taken bool, out reading, err error) {
+	err = r.call(ctx, func(ctx context.Context) (err error) {
+		pipe := r.client.Pipeline()
+		lease := l.request(ctx, pipe, from)
+		reply := r.ask(ctx, pipe, q, create, nil)
+		_, _ = pipe.Exec(ctx) // reports the first failure of any command, and a refusal is one
+		if taken, err = lease(); err != nil {
+			return err
+		}
+		if out, err = reply(); err != nil && !taken {
+			err = fmt.Errorf("%w: %w", errHeld, err)
+		}
+		return err
+	})
+	return taken, out, err
+}
+
+// errHeld is part of a claim's error when somebody else has the lease all the same.
+var errHeld = errors.New("cache: somebody else has the lease")
+
+// notGiven reports that a lease was not given for certain: the call was not made, or the
+// server has said so.
+func notGiven(err error) bool {
+	return errors.Is(err, errOpen) || errors.Is(err, errSpent) || errors.Is(err, errHeld)
+}
 
 // storeEntry writes an entry if the token still holds the lease, gives the lease
 // back, and tells the waiters.
@@ -130,8 +189,8 @@ func (c *Cache) WithLock(ctx context.Context, name string, do func(context.Conte
 		return true, do(ctx)
 	}
 	l := c.l2.lease("lock:" + name) // no key of a source has a colon before its first value
-	switch taken, err := l.take(ctx, nil); {
-	case neverAsked(err):
+	switch taken, err := l.take(ctx); {
+	case notGiven(err):
 	case !taken && err == nil:
 		return false, nil
 	default:

@@ -160,21 +160,22 @@ func TestAuthorDoesNotWaitForTheFillFromBeforeTheirWrite(t *testing.T) {
 	})
 }
 
-func TestAuthorDoesNotWaitForWhoHasTheLeaseAndNotYetLoaded(t *testing.T) {
+func TestAuthorDoesNotWaitForWhoIsAboutToAskForTheLease(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
 		f.origin.set("a", "old")
-		atSnapshot := p.gate.holdBefore("'c', ARGV[1])")
-		first := later(p.row, "a") // has the lease, and is about to look again
+		atLease := p.gate.holdBefore("cf:l:{row/1|name=a}")
+		first := later(p.row, "a") // has its snapshot's number, and not the lease
 		f.write(p, "a", "new", Changed)
 		began := time.Now()
 		got, _ := p.read("a")
 		equal(t, "the author's read", got, "new")
 		equal(t, "took", time.Since(began), 0)
-		atSnapshot.release()
-		if _, err := first(); err != nil {
-			t.Error(err)
+		atLease.release()
+		if r, err := first(); err != nil || r.Value != "new" {
+			t.Errorf("who asks for the lease by then got %q, %v", r.Value, err)
 		}
+		equal(t, "loads", f.origin.count(), 1)
 	})
 }
 
@@ -198,8 +199,8 @@ func TestAuthorDoesNotWaitForWhoIsBeingGivenTheLease(t *testing.T) {
 	})
 }
 
-// A fill that has looked again since a write counts, and keeps its lease; but who read
-// between the write and that look has not joined its flight. What it has loaded answers
+// A fill that has asked for its lease since a write counts, and keeps it; but who read
+// between the write and that has not joined its flight. What it has loaded answers
 // them, before it is stored.
 func TestWhatIsBeingStoredAnswersWhoWasRefusedItsLease(t *testing.T) {
 	for _, when := range []string{"asks before the load has ended", "asks after it"} {
@@ -208,16 +209,16 @@ func TestWhatIsBeingStoredAnswersWhoWasRefusedItsLease(t *testing.T) {
 				p := f.process()
 				p.l1 = nil
 				f.origin.set("a", "old")
-				atLease := p.gate.holdAfter("cf:l:{row/1|name=a}")
-				first := later(p.row, "a") // has the lease, and has not looked again
+				atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
+				first := later(p.row, "a") // is about to ask for the lease
 				f.write(p, "a", "new", Changed)
 				atLook := p.gate.holdAfter("cf:e:{row/1|name=a}")
-				second := later(p.row, "a") // is about to ask for the lease
+				second := later(p.row, "a") // is about to ask for it, too
 				atLoad, atStore := f.origin.hold("a"), p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
 				began := time.Now()
-				steps := []*hold{atLease, atLook, atLoad}
+				steps := []*hold{atMiss, atLook, atLoad}
 				if when == "asks after it" {
-					steps = []*hold{atLease, atLoad, atLook}
+					steps = []*hold{atMiss, atLoad, atLook}
 				}
 				for _, step := range steps {
 					step.release()

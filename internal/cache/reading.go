@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -40,10 +41,15 @@ func (r *reading) age() time.Duration { return max(0, r.entry.retention-r.left) 
 // snapshotTag returns a tag's ids after creating what is missing of them, and sees
 // to it that the tag lives for ARGV[2] milliseconds at least.
 const snapshotTag = `
-redis.call('HSETNX', KEYS[1], 'c', ARGV[1])
-redis.call('HSETNX', KEYS[1], 'r', ARGV[1])
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return redis.call('HMGET', KEYS[1], 'c', 'r')`
+local was = redis.call('HMGET', KEYS[1], 'c', 'r')
+local c, r = was[1] or ARGV[1], was[2] or ARGV[1]
+if not (was[1] and was[2]) then redis.call('HSET', KEYS[1], 'c', c, 'r', r) end
+if was[1] or was[2] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2], 'GT')
+else
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return {c, r}`
 
 // read answers one question.
 func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (reading, error) {
@@ -54,13 +60,25 @@ func (r *Redis) read(ctx context.Context, key string, tags []Tag, create bool) (
 // readMany looks up entries and the ids of their tags, all in one round trip. With
 // create it makes the ids that are missing, which a snapshot for a fill needs. One
 // answer may fail alone; when the call fails, all of them have.
+//
+// A tag of several questions is asked about once. Its ids may then be older than the
+// entry that they are compared with: as in claim, that makes an entry look older, never
+// younger.
 func (r *Redis) readMany(ctx context.Context, questions []question, create bool) []reading {
 	out := make([]reading, len(questions))
 	err := r.call(ctx, func(ctx context.Context) error {
 		pipe := r.client.Pipeline()
 		replies := make([]func() (reading, error), len(questions))
+		var asked map[Tag]*redis.Cmd
+		if len(questions) > 1 {
+			asked = make(map[Tag]*redis.Cmd)
+		}
 		for i, q := range questions {
-			replies[i] = r.ask(ctx, pipe, q, create)
+			var made []Tag
+			if create {
+				made = q.tags
+			}
+			replies[i] = r.ask(ctx, pipe, q, made, asked)
 		}
 		_, _ = pipe.Exec(ctx) // reports the first failure of any command, and a missing entry is one
 		for i, reply := range replies {
@@ -81,18 +99,25 @@ func (r *Redis) readMany(ctx context.Context, questions []question, create bool)
 }
 
 // ask puts the commands of one question into a pipeline, and returns what makes a
-// reading of the replies once it has been executed.
-func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, create bool) (reply func() (reading, error)) {
+// reading of the replies once it has been executed. Of the tags in create it makes the ids
+// that are missing. asked, unless it is nil, has the tags that the pipeline asks about.
+func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, create []Tag, asked map[Tag]*redis.Cmd) (reply func() (reading, error)) {
 	// In this order: should an entry be stored in between, it looks older than it
 	// is. The other way round, an expired one would look as young as its successor.
 	ttl := pipe.PTTL(ctx, r.entryKey(q.key))
 	get := pipe.Get(ctx, r.entryKey(q.key))
 	pairs := make([]*redis.Cmd, len(q.tags))
 	for i, t := range q.tags {
-		if create {
+		if pairs[i] = asked[t]; pairs[i] != nil {
+			continue
+		}
+		if slices.Contains(create, t) {
 			pairs[i] = pipe.Eval(ctx, snapshotTag, []string{r.tagKey(t)}, mint(), snapshotLife.Milliseconds())
 		} else {
 			pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
+		}
+		if asked != nil {
+			asked[t] = pairs[i]
 		}
 	}
 	return func() (reading, error) {

@@ -186,9 +186,9 @@ func (r *Redis) allow(ctx context.Context) context.Context {
 // revocation could reach. It returns the ids that there were.
 const moveTag = `
 local was = redis.call('HMGET', KEYS[1], 'c', 'r')
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-redis.call('HSETNX', KEYS[1], 'c', ARGV[2])
-redis.call('HSETNX', KEYS[1], 'r', ARGV[2])
+local now = {c = was[1] or ARGV[2], r = was[2] or ARGV[2]}
+now[ARGV[1]] = ARGV[2]
+redis.call('HSET', KEYS[1], 'c', now.c, 'r', now.r)
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return was`

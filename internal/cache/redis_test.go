@@ -140,7 +140,7 @@ func TestFillWithoutItsLeaseStoresNothingOnRealRedis(t *testing.T) {
 		{l, []string{"another's", first.token}, true},
 		{first, nil, false},
 	} {
-		if taken, err := try.lease.take(ctx, try.from); taken != try.want || err != nil {
+		if taken, _, err := p.l2.claim(ctx, try.lease, try.from, question{key: "k"}, nil); taken != try.want || err != nil {
 			t.Fatalf("taking the lease, also from %q: %v, %v", try.from, taken, err)
 		}
 	}

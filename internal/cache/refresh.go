@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"math"
 	"time"
 )
@@ -69,14 +70,20 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 }
 
 // refill is the fill of a refresh. Without a lease it does not ask the origin, and
-// leaves the key to whoever has it, or to the first read after its time is over.
+// leaves the key to whoever has it, or to the first read after its time is over. While L2
+// is distrusted there are no leases, and each process fills for itself.
+//
+// It creates no ids: the copy that is being refreshed had all of them.
 func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a answer, asked bool) {
 	if c.l2 == nil {
 		return c.fill(ctx, o, k, c.watch(tags), nil), true
 	}
-	l, err := c.acquire(ctx, k, c.watch(tags))
-	if l == nil || err != nil {
+	l, snap, r, err := c.claim(ctx, k, tags, nil)
+	switch {
+	case errors.Is(err, errDistrusted):
+		return c.fill(ctx, o, k, snap, nil), true
+	case l == nil:
 		return answer{}, false
 	}
-	return c.fillLeased(ctx, nil, o, k, tags, l), true
+	return c.fillLeased(ctx, nil, o, k, snap, r, l), true
 }

@@ -13,21 +13,30 @@ func (c *Cache) look(ctx context.Context, k Key, tags []Tag, create bool) (snaps
 	return snaps[0], readings[0], readings[0].err
 }
 
-// lookMany reads L2: first the process's half of the snapshots, then whether L2 is
-// trusted, then the entries and the ids. The order is the proof; see trust.go.
+// lookMany reads L2: the entries and the ids.
 func (c *Cache) lookMany(ctx context.Context, questions []question, create bool) ([]snapshot, []reading) {
-	snaps := make([]snapshot, len(questions))
-	for i, q := range questions {
-		snaps[i] = c.watch(q.tags)
-	}
-	if !c.trust.holds() {
-		return snaps, slices.Repeat([]reading{{err: errDistrusted}}, len(questions))
+	snaps, err := c.approach(questions)
+	if err != nil {
+		return snaps, slices.Repeat([]reading{{err: err}}, len(questions))
 	}
 	readings := c.l2.readMany(ctx, questions, create)
 	for i := range snaps {
 		snaps[i].ids = readings[i].ids
 	}
 	return snaps, readings
+}
+
+// approach is what comes before every read of L2: first the process's half of the
+// snapshots, then whether L2 is trusted. The order is the proof; see trust.go.
+func (c *Cache) approach(questions []question) ([]snapshot, error) {
+	snaps := make([]snapshot, len(questions))
+	for i, q := range questions {
+		snaps[i] = c.watch(q.tags)
+	}
+	if !c.trust.holds() {
+		return snaps, errDistrusted
+	}
+	return snaps, nil
 }
 
 // resolve answers a read past L1: from L2 if the policy allows, else by a fill.

@@ -44,7 +44,7 @@ type KeyStats struct {
 	L2Errors uint64 // calls to L2 that failed or were too slow, taken for a miss
 
 	Stood   map[string]uint64 // stale copies that answered a flight: refreshing (expired, while a refresh runs), expired or changed (because the load failed)
-	Refused map[string]uint64 // what L2 did not take: lease_lost, no_ids (L2 was not read at the snapshot), overtaken (of Set and WriteThrough: L2 has moved on) or error
+	Refused map[string]uint64 // what L2 did not take: lease_lost, overtaken (of Set and WriteThrough: L2 has moved on) or error
 	Waits   map[string]uint64 // waits for another process's fill, by how they ended: landed, refused, failed, unheard (looked for itself) or given_up
 }
 
@@ -91,7 +91,6 @@ const (
 
 	// L2 did not take a fill
 	leaseLost   = "lease_lost"
-	noIDs       = "no_ids" // L2 was not read at the snapshot
 	overtaken   = "overtaken"
 	storeFailed = "error"
 
@@ -194,7 +193,7 @@ func (c *Cache) Stats() Stats {
 			Loads: k.loads.Load(), LoadTime: time.Duration(k.loadNanos.Load()),
 			WrittenThrough: k.writtenThrough.Load(), Fenced: k.fenced.Load(), L2Errors: k.l2Errors.Load(),
 			Stood:   k.stood.by(whileRefreshing, whenExpired, whenChanged),
-			Refused: k.refused.by(leaseLost, noIDs, overtaken, storeFailed),
+			Refused: k.refused.by(leaseLost, overtaken, storeFailed),
 			Waits:   k.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),
 		}
 	}

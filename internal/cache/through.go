@@ -78,7 +78,7 @@ func (c *Cache) carry(ctx context.Context, o *origin, k Key, snap snapshot, r re
 	e := *r.entry
 	e.ids, e.body = ids, body
 	replaces := func(now reading) bool { return now.entry != nil && stateOf(r.entry.ids, now.entry.ids) == fresh }
-	if c.put(ctx, o, k, c.watch(snap.tags), &e, old.filled, replaces) == nil {
+	if c.put(ctx, o, k, snap.tags, &e, old.filled, replaces) == nil {
 		o.stats.writtenThrough.Add(1)
 	}
 }

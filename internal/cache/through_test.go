@@ -244,19 +244,20 @@ func TestWriteThroughLeavesWhatIsThereByThenAlone(t *testing.T) {
 		name  string
 		after func(f *fleet, other *process)
 		want  string // in L2
+		why   string // it was refused
 	}{
 		{"filled after another's write", func(f *fleet, other *process) {
 			f.origin.add("a", "2")
 			_ = other.Move(f.t.Context(), Changed(rowTag("a")))
 			other.read("a")
-		}, `"v12"`},
+		}, `"v12"`, overtaken},
 		{"filled after a purge", func(f *fleet, other *process) {
 			f.origin.add("a", "2") // of another time
 			_ = other.Move(f.t.Context(), Revoked(Everything))
 			other.read("a")
-		}, `"v12"`},
-		{"deleted", func(f *fleet, other *process) { _, _ = other.Delete(f.t.Context(), "row/1|name=a") }, ""},
-		{"a process that distrusts L2", nil, `"v"`},
+		}, `"v12"`, overtaken},
+		{"deleted", func(f *fleet, other *process) { _, _ = other.Delete(f.t.Context(), "row/1|name=a") }, "", overtaken},
+		{"a process that distrusts L2", nil, `"v"`, storeFailed},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			writingThrough(t, func(t *testing.T, f *fleet, p, other *process) {
@@ -273,7 +274,7 @@ func TestWriteThroughLeavesWhatIsThereByThenAlone(t *testing.T) {
 				}
 				s := p.Stats().Keys["row/1"]
 				equal(t, "counted", s.WrittenThrough, 0)
-				equal(t, "refused", s.Refused[overtaken], 1)
+				equal(t, "refused", s.Refused[test.why], 1)
 				if f.redis.Exists("cf:l:{row/1|name=a}") {
 					t.Error("the lease is kept")
 				}

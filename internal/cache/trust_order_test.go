@@ -52,26 +52,40 @@ func TestReaderWhoSawL2TrustedBeforeAMoveFailedKeepsNothingAfterIt(t *testing.T)
 // Interleaving 6: the other order. A reader reads L2 while it is distrusted, and looks
 // whether it is trusted when a drain has ended.
 func TestWhatIsReadAfterADrainIsNotFromBeforeIt(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		p, other := f.process(), f.process()
-		f.origin.set("a", "old")
-		other.read("a")
-		f.origin.set("a", "new") // by a writer that died before its move
-		p.Distrust()             // the row is there
+	for _, read := range []string{"the first", "the one with the lease"} {
+		t.Run(read, func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				p, other := f.process(), f.process()
+				f.origin.set("a", "old")
+				begin := func() func() (Result[string], error) { return later(p.row, "a") }
+				if read == "the one with the lease" {
+					atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
+					reader := later(p.row, "a")
+					begin = func() func() (Result[string], error) {
+						atMiss.release()
+						synctest.Wait()
+						return reader
+					}
+				}
+				other.read("a")
+				f.origin.set("a", "new") // by a writer that died before its move
+				p.Distrust()             // the row is there
 
-		atRead := p.gate.holdAfter("cf:e:{row/1|name=a}") // if it is read at all
-		reader := later(p.row, "a")
-		p.send(lost)
-		_, end, _ := p.BeginDrain()
-		other.Move(t.Context(), Changed(rowTag("a"))) // delivers it
-		end()
-		atRead.release()
-		r, err := reader()
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the read", r.Value, "new")
-	})
+				atRead := p.gate.holdAfter("cf:e:{row/1|name=a}") // if it is read at all
+				reader := begin()
+				p.send(lost)
+				_, end, _ := p.BeginDrain()
+				other.Move(t.Context(), Changed(rowTag("a"))) // delivers it
+				end()
+				atRead.release()
+				r, err := reader()
+				if err != nil {
+					t.Fatal(err)
+				}
+				equal(t, "the read", r.Value, "new")
+			})
+		})
+	}
 }
 
 // Interleaving 6: every read of L2. A process that saw L2 trusted when it read the

@@ -11,7 +11,7 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 		loadTime   = counter("cache_load_seconds", "Time spent in loads.", "key")
 		through    = counter("cache_written_through", "Copies that a write brought up to date, so that nobody had to load them.", "key")
 		fenced     = counter("cache_fills_fenced", "Fills kept out of L1 because a tag moved while they ran.", "key")
-		refused    = counter("cache_fills_refused", "What L2 did not take: lease_lost, no_ids (L2 was not read at the snapshot), overtaken (L2 has moved on) or error.", "key", "reason")
+		refused    = counter("cache_fills_refused", "What L2 did not take: lease_lost, overtaken (L2 has moved on) or error.", "key", "reason")
 		stood      = counter("cache_stale_served", "Stale copies that answered: expired while one is refreshing; expired or changed when the load failed.", "key", "reason")
 		leaseWaits = counter("cache_lease_waits", "Waits for another process's fill by how they ended: landed, refused, failed, unheard (looked for itself) or given_up.", "key", "ending")
 		l2Errors   = counter("cache_l2_errors", "Calls to L2 that failed or were too slow.", "key")

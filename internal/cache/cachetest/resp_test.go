@@ -95,7 +95,7 @@ func (c command) verb() string {
 		return "release"
 	case strings.Contains(script, "'PUBLISH'"):
 		return "move"
-	case strings.Contains(script, "'HSETNX'"):
+	case strings.Contains(script, "return {c, r}"):
 		return "snapshot"
 	}
 	panic("the simulator does not know this script:\n" + script)
@@ -124,6 +124,9 @@ func nameOf(commands []command) string {
 		}
 		return "read " + first.key()
 	case first.verb() == "SET", first.verb() == "take":
+		if len(commands) > 1 {
+			return "lease and read " + first.key()
+		}
 		return "lease " + first.key()
 	case first.verb() == "move":
 		names := make([]string, len(commands))
