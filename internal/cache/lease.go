@@ -147,10 +147,21 @@ func (l *lease) store(ctx context.Context, e *entry, tags []Tag, until time.Time
 		reply := pipe.Eval(ctx, storeEntry,
 			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
 			l.token, e.encode(), left.Milliseconds(), r.channel(), encodeFill(landed, l.key))
-		for _, t := range tags {
-			pipe.Do(ctx, "PEXPIRE", r.tagKey(t), (left + snapshotLife).Milliseconds(), "GT")
+		renew := func(t Tag, life time.Duration) *redis.Cmd {
+			return pipe.Do(ctx, "PEXPIRE", r.tagKey(t), life.Milliseconds(), "GT")
+		}
+		renewed := func() {}
+		for i, t := range tags {
+			switch {
+			case t != Everything:
+				renew(t, left+snapshotLife)
+			case !r.everything.lives(e.ids[i], left+snapshotLife):
+				reply := renew(t, tagLife)
+				renewed = func() { r.everything.renewed(e.ids[i], reply.Err()) }
+			}
 		}
 		_, _ = pipe.Exec(ctx) // a tag that is not renewed is lost early, no more
+		renewed()
 		stored, err = reply.Bool()
 		return err
 	})

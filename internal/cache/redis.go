@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -69,6 +70,34 @@ type Redis struct {
 	moves  chan struct{} // of moves: writers wait for them, and one that fails costs all trust in L2
 	calls  breaker
 	log    *slog.Logger
+
+	everything renewal
+}
+
+// A renewal is how long the tag of everything is known to live. Every store needs that
+// tag, and to renew it once in a while is enough. What is known holds for the ids that
+// the tag had: one that was lost and made anew has others, and is renewed again.
+type renewal struct {
+	mu    sync.Mutex
+	of    ids
+	until time.Time
+}
+
+// lives reports whether the tag lives for so long, if it has these ids.
+func (r *renewal) lives(has ids, life time.Duration) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.of == has && time.Until(r.until) >= life
+}
+
+// renewed notes that the tag was renewed for as long as a tag lives, unless that failed.
+func (r *renewal) renewed(has ids, err error) {
+	if err != nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of, r.until = has, time.Now().Add(tagLife)
 }
 
 // NewRedis makes the tier. It does not connect: a server that is away is a

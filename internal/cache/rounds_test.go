@@ -109,7 +109,7 @@ func TestRoundTripsAndCommands(t *testing.T) {
 		{"miss of a key with a tag that is new", read("a", Miss), []string{
 			"pttl get hmget hmget hmget",
 			"set pttl get eval hmget hmget",
-			"eval pexpire pexpire pexpire",
+			"eval pexpire pexpire",
 		}},
 		{"hit in L2", read("a", HitL2), []string{"pttl get hmget hmget hmget"}},
 		{"move", func() {
@@ -120,7 +120,7 @@ func TestRoundTripsAndCommands(t *testing.T) {
 		{"miss of a key that was moved", read("a", Miss), []string{
 			"pttl get hmget hmget hmget",
 			"set pttl get hmget hmget hmget",
-			"eval pexpire pexpire pexpire",
+			"eval pexpire pexpire",
 		}},
 		{"many hits, whose common tags are asked about once", func() {
 			if _, errs := row.GetMany(t.Context(), [][]string{{"a"}, {"a2"}, {"greeting"}}); errs != nil {
@@ -135,6 +135,58 @@ func TestRoundTripsAndCommands(t *testing.T) {
 		if diff := cmp.Diff(test.want, w.during(test.do)); diff != "" {
 			t.Errorf("%s: round trips (-want +got):\n%s", test.name, diff)
 		}
+	}
+}
+
+// The tag of everything outlives the entries: a store renews it unless it is known to live
+// for long enough, and anew when it was lost and made again.
+func TestTagOfEverythingIsRenewedWhenItMustBe(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.set("a", "v")
+		lives := func(when string, least time.Duration) {
+			t.Helper()
+			if left := f.redis.TTL("cf:t:*"); left < least {
+				t.Errorf("%s: the tag of everything lives for %v", when, left)
+			}
+		}
+		entry := testPolicy.OnError
+		p.read("a")
+		lives("after the first store", tagLife)
+		time.Sleep(tagLife - entry/2)
+		p.read("a")
+		lives("after a store near its end", entry)
+		f.redis.Del("cf:t:*")
+		time.Sleep(time.Minute)
+		p.read("a")
+		lives("after the store that follows its loss", entry)
+
+		renewals := 0
+		p.l2.client.AddHook(counter{"pexpire cf:t:*", &renewals})
+		for range 3 {
+			f.write(p, "a", "w", Changed)
+			p.read("a")
+		}
+		equal(t, "renewals of a tag that lives for long enough", renewals, 0)
+	})
+}
+
+// A counter counts the commands that begin like a text.
+type counter struct {
+	prefix string
+	n      *int
+}
+
+func (c counter) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (c counter) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+func (c counter) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		for _, cmd := range cmds {
+			if strings.HasPrefix(strings.ToLower(cmd.String()), c.prefix) {
+				*c.n++
+			}
+		}
+		return next(ctx, cmds)
 	}
 }
 

@@ -228,6 +228,8 @@ var mutants = []mutant{
 	{"4", "a lock keeps nobody out", "lease.go", "	case !taken && err == nil:\n		return false, nil\n", "	case !taken && err == nil:\n		c.release(ctx, l, refused, false)\n"},
 	{"GetMany", "each of many keys looks at L2 alone", "many.go", "c.begin(o, k, tags, copied, in, g.next(c, tags))",
 		"c.begin(o, k, tags, copied, in, func(ctx context.Context) (snapshot, reading, error) { return c.look(ctx, k, tags, false) })"},
+	{"2", "the tag of everything is renewed once and for all", "redis.go", "return r.of == has && time.Until(r.until) >= life", "return r.of == has"},
+	{"2", "a tag of everything that was made anew is not renewed", "redis.go", "return r.of == has && time.Until(r.until) >= life", "return time.Until(r.until) >= life"},
 	{"GetMany", "a tag of many keys is asked about for each", "reading.go", "		if len(questions) > 1 {", "		if false {"},
 	{"14", "\"nothing there\" is served past its time", "fill.go",
 		"until := min(a.snap.taken+o.spec.Policy.l1Age(), a.expires)",
