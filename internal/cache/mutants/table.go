@@ -118,7 +118,7 @@ var mutants = []mutant{
 		"	c.trust.lose(subscriptionLost)\n	c.deafen()\n",
 		"	c.deafen()\n"},
 	{"6, interleaving 8", "any drain ends distrust", "trust.go", "		if t.lost == lost {", "		if t.lost >= lost {"},
-	{"6", "a process that distrusts L2 refreshes nothing", "refresh.go", "	case errors.Is(err, errDistrusted):\n		return c.fill(ctx, o, k, snap, nil), true\n", ""},
+	{"6", "a process that distrusts L2 refreshes nothing", "refresh.go", "	case errors.Is(err, errDistrusted):\n		return c.fill(ctx, o, k, snap, nil), true\n", "	case errors.Is(err, errDistrusted):\n		return answer{}, false\n"},
 	{"6", "the breaker never closes", "breaker.go", "		b.failures, b.probing = 0, false\n", "		b.probing = false\n"},
 	{"6", "the breaker never opens", "breaker.go", "	case b.failures <= b.spare:\n		return true\n", "	case b.failures >= 0:\n		return true\n"},
 	{"6", "each call of a read has a budget of its own", "flight.go", "		ctx = c.l2.allow(ctx)\n", "		_ = ctx\n"},
