@@ -21,7 +21,7 @@ type keysCmd struct {
 func programKeys() (cache.Manifest, error) {
 	pages := cache.New(nil, cache.Options{})
 	defer pages.Close()
-	_, _, err := assemble(parts{
+	_, _, _, err := assemble(parts{
 		log: slog.New(slog.DiscardHandler), secret: developmentSecret,
 		pages: pages, metrics: telemetry.NewMetrics(),
 	})

@@ -19,6 +19,9 @@ import (
 	"example.com/communityfeed/internal/telemetry"
 )
 
+// outboxTimeout bounds, at the end, the marks of what was delivered last.
+const outboxTimeout = 5 * time.Second
+
 type serveCmd struct {
 	Listen string `env:"LISTEN" default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen; :8080 is on every interface, port 0 any free port."`
 	secret
@@ -109,7 +112,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	pages := cache.New(l2, c.options(log))
 	defer pages.Close()
 	metrics := telemetry.NewMetrics()
-	service, relay, err := assemble(parts{
+	service, relay, outbox, err := assemble(parts{
 		log: log, secret: c.Secret, read: read, write: write, pages: pages, metrics: metrics,
 		options: server.Options{
 			Checks:  checks(write, l2),
@@ -130,12 +133,18 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return fmt.Errorf("--listen (LISTEN): %w", err)
 	}
 	c.announce(ctx, log, listener.Addr(), write, l2)
-	return serving(ctx, service, listener, relay, keys)
+	return serving(ctx, service, listener, relay, outbox, keys)
 }
 
 // serving serves until ctx ends or the keys are refused. The relay and the record run
-// beside it until the last request has been answered, not until the signal.
-func serving(ctx context.Context, service *server.Server, listener net.Listener, relay *events.Relay, keys *record) error {
+// beside it until the last request has been answered, not until the signal, and the
+// outbox is closed after all that write to it.
+func serving(ctx context.Context, service *server.Server, listener net.Listener, relay *events.Relay, outbox *events.Outbox, keys *record) (err error) {
+	defer func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), outboxTimeout)
+		defer cancel()
+		err = errors.Join(err, outbox.Close(closing))
+	}()
 	within, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	last, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -148,7 +157,7 @@ func serving(ctx context.Context, service *server.Server, listener net.Listener,
 	})
 	defer beside.Wait()
 	defer stop()
-	err := service.Serve(within, listener)
+	err = service.Serve(within, listener)
 	if refused, ok := errors.AsType[*driftError](context.Cause(within)); ok {
 		err = errors.Join(refused, err)
 	}

@@ -36,12 +36,13 @@ type parts struct {
 	options     server.Options
 }
 
-// assemble builds the service on its connections, and the relay that has to run
-// beside it. It uses none of the connections, so `keys print` can do without.
-func assemble(p parts) (*server.Server, *events.Relay, error) {
+// assemble builds the service on its connections, with the relay that has to run
+// beside it and the outbox that has to be closed after both. It uses none of the
+// connections, so `keys print` can do without.
+func assemble(p parts) (*server.Server, *events.Relay, *events.Outbox, error) {
 	verifier, err := identity.NewVerifier(p.secret, identity.VerifierOptions{})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	cursors := cachehttp.NewCursors(p.secret)
 	bus := events.NewBus(p.log)
@@ -61,7 +62,7 @@ func assemble(p parts) (*server.Server, *events.Relay, error) {
 	p.metrics.Cache(p.pages.Stats)
 	p.metrics.Events(bus, outbox, relay)
 	service := server.New(p.log, verifier, p.pages, bus, outbox, posts, catalogue, web.Handler(), p.metrics, p.options)
-	return service, relay, nil
+	return service, relay, outbox, nil
 }
 
 // checks are what /readyz asks. Writes and health share a pool, so that reads

@@ -2,22 +2,20 @@ package events
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
 	// deliveryTimeout bounds what a writer waits, after its commit, for the
-	// synchronous subscribers of all its events and for marking their rows.
+	// synchronous subscribers of all its events.
 	deliveryTimeout = 5 * time.Second
 
-	// endTimeout bounds COMMIT and ROLLBACK.
+	// endTimeout bounds COMMIT, with what is sent with it, and ROLLBACK.
 	endTimeout = 5 * time.Second
 )
 
@@ -29,14 +27,18 @@ type Outbox struct {
 	bus   *Bus
 	kinds registry
 	log   *slog.Logger
+	marks *marks
 
 	written, delivered, undelivered atomic.Uint64
 }
 
 // NewOutbox returns an outbox on the pool of the primary. Every event that is
-// emitted must be of one of the kinds; one that is declared twice panics.
+// emitted must be of one of the kinds; one that is declared twice panics. Close it
+// before the pool.
 func NewOutbox(write *pgxpool.Pool, bus *Bus, kinds Kinds, log *slog.Logger) *Outbox {
-	return &Outbox{pool: write, bus: bus, kinds: newRegistry(kinds), log: log}
+	o := &Outbox{pool: write, bus: bus, kinds: newRegistry(kinds), log: log}
+	o.marks = newMarks(o.mark)
+	return o
 }
 
 // row is an event on its way: emitted, and from the insert on with its id.
@@ -54,7 +56,8 @@ type row struct {
 //
 // Delivery is detached from ctx: a client that goes away does not undo what it
 // has changed. A delivery that fails is logged and counted, and is not the
-// writer's error: its row stays undelivered, and the Relay is the retry.
+// writer's error: its row stays undelivered, and the Relay is the retry. The rows
+// of what was delivered are marked soon after Write has returned.
 func (o *Outbox) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	rows, err := o.commit(ctx, fn)
 	if err != nil {
@@ -68,21 +71,17 @@ func (o *Outbox) Write(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 func (o *Outbox) commit(ctx context.Context, fn func(tx *Tx) error) ([]*row, error) {
-	inner, err := o.pool.Begin(ctx)
+	conn, err := o.pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	defer end(ctx, inner.Rollback) // after a commit it does nothing
-
-	tx := &Tx{Tx: inner, kinds: o.kinds}
+	tx := &Tx{conn: conn, kinds: o.kinds}
+	defer tx.release(ctx)
 	if err := fn(tx); err != nil {
 		return nil, err
 	}
-	if err := tx.insert(ctx); err != nil {
-		return nil, fmt.Errorf("writing the outbox: %w", err)
-	}
-	if err := end(ctx, inner.Commit); err != nil {
-		return nil, fmt.Errorf("committing: %w", err)
+	if err := tx.commit(ctx); err != nil {
+		return nil, err
 	}
 	return tx.rows, nil
 }
@@ -96,14 +95,8 @@ func end(ctx context.Context, how func(context.Context) error) error {
 	return how(ctx)
 }
 
-// markOwn leaves out what a relay has locked: it is delivering that row, too,
-// and the writer shall not wait until it has.
-const markOwn = `
-	UPDATE outbox SET delivered_at = now() WHERE id = ANY(ARRAY(
-		SELECT id FROM outbox WHERE id = ANY($1) AND delivered_at IS NULL FOR UPDATE SKIP LOCKED))`
-
-// deliver publishes the events and marks the rows of those that every
-// synchronous subscriber has taken.
+// deliver publishes the events, and leaves the rows of those that every synchronous
+// subscriber has taken to be marked.
 func (o *Outbox) deliver(ctx context.Context, rows []*row) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deliveryTimeout)
 	defer cancel()
@@ -117,60 +110,33 @@ func (o *Outbox) deliver(ctx context.Context, rows []*row) {
 		}
 		taken = append(taken, r.id)
 	}
-	if len(taken) == 0 {
+	o.marks.add(taken)
+}
+
+// markOwn leaves out what a relay has locked: it is delivering that row, too,
+// and marks it itself.
+const markOwn = `
+	UPDATE outbox SET delivered_at = now() WHERE id = ANY(ARRAY(
+		SELECT id FROM outbox WHERE id = ANY($1) AND delivered_at IS NULL FOR UPDATE SKIP LOCKED))`
+
+// mark notes in the database that events were delivered. It is not tried again: a
+// row that stays unmarked is delivered once more, by a relay.
+func (o *Outbox) mark(ids []int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), markTimeout)
+	defer cancel()
+	if _, err := o.pool.Exec(ctx, markOwn, ids); err != nil {
+		o.undelivered.Add(uint64(len(ids)))
+		o.log.WarnContext(ctx, "delivered events could not be marked", "rows", ids, "error", err)
 		return
 	}
-	if _, err := o.pool.Exec(ctx, markOwn, taken); err != nil {
-		o.undelivered.Add(uint64(len(taken)))
-		o.log.WarnContext(ctx, "delivered events could not be marked", "rows", taken, "error", err)
-		return
-	}
-	o.delivered.Add(uint64(len(taken)))
+	o.delivered.Add(uint64(len(ids)))
 }
 
-// Tx is the transaction of a change. Queries go through the embedded pgx.Tx;
-// ending it is Write's.
-type Tx struct {
-	pgx.Tx
-	kinds registry
-	rows  []*row
-	err   error // the first event that could not be encoded
+// Close marks what was delivered and waits for it, until ctx ends. What a straggler
+// writes after it is marked before its Write returns.
+func (o *Outbox) Close(ctx context.Context) error {
+	if err := o.marks.close(ctx); err != nil {
+		return fmt.Errorf("marking delivered events: %w", err)
+	}
+	return nil
 }
-
-// Emit notes an event, a value of a declared kind, to be written with the
-// change and delivered after the commit. The row holds the event as it is now.
-// An event of an undeclared type fails the transaction.
-func (t *Tx) Emit(event any) {
-	kind, payload, err := t.kinds.encode(event)
-	if err != nil {
-		if t.err == nil {
-			t.err = err
-		}
-		return
-	}
-	t.rows = append(t.rows, &row{kind: kind, payload: payload, event: event})
-}
-
-// insert writes the rows, in the order of emission, in one round trip.
-func (t *Tx) insert(ctx context.Context) error {
-	if t.err != nil {
-		return t.err
-	}
-	if len(t.rows) == 0 {
-		return nil
-	}
-	var batch pgx.Batch
-	for _, r := range t.rows {
-		batch.Queue(`INSERT INTO outbox (kind, payload) VALUES ($1, $2) RETURNING id`, r.kind, r.payload).
-			QueryRow(func(result pgx.Row) error { return result.Scan(&r.id) })
-	}
-	return t.SendBatch(ctx, &batch).Close()
-}
-
-var errEnd = errors.New("a transaction of the outbox is ended by Write, not by its function")
-
-// Commit fails: Write commits when its function returns nil.
-func (t *Tx) Commit(context.Context) error { return errEnd }
-
-// Rollback fails: Write rolls back when its function returns an error.
-func (t *Tx) Rollback(context.Context) error { return errEnd }

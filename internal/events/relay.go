@@ -18,7 +18,8 @@ const (
 	// alone with its row.
 	relayAfter = time.Second
 
-	// doubtAfter is when a row is late enough to distrust what depends on it.
+	// doubtAfter is when a row that could have been delivered here is late enough to
+	// distrust what depends on it.
 	doubtAfter = 2 * time.Second
 
 	// watched bounds how many rows are timed, the oldest ones. Where there are
@@ -44,7 +45,7 @@ type RelayOptions struct {
 	Every time.Duration
 
 	// Doubt is called at every poll that finds a row which this process has seen
-	// undelivered for two seconds.
+	// undelivered for two seconds, and has tried to deliver at an earlier poll.
 	Doubt func()
 
 	// BeginDrain is called at every poll, after Doubt. When it says that a drain
@@ -95,6 +96,7 @@ type Relay struct {
 // sighting is what this process knows of a row that it sees undelivered.
 type sighting struct {
 	since  time.Time
+	due    bool // at an earlier poll, which has not delivered it
 	panics int
 }
 
@@ -141,11 +143,11 @@ func (r *Relay) Run(ctx context.Context) {
 
 // poll does what there is to do now. The error is the database's.
 func (r *Relay) poll(ctx context.Context) error {
-	due, err := r.look(ctx)
+	due, doubt, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
-	if r.oldest.Load() >= int64(doubtAfter) {
+	if doubt {
 		r.o.Doubt()
 	}
 	// Doubt came first: it voids drains that have begun.
@@ -158,11 +160,18 @@ func (r *Relay) poll(ctx context.Context) error {
 }
 
 // look notes which rows are undelivered now, and returns those, by id, that have
-// been for long enough to be delivered from here.
-func (r *Relay) look(ctx context.Context) (due []int64, err error) {
+// been for long enough to be delivered from here; and whether one is in doubt.
+//
+// A row becomes due before it is in doubt, so in doubt is what could not be delivered.
+// That needs saying where two polls are far apart, because the database was away in
+// between. A row that was delivered just before, and that nobody could mark any more,
+// has then been seen for long; it is delivered once more, and Redis is not distrusted
+// for it. If it does lack in Redis, this delivery mends that, and one that fails is
+// distrusted for by whoever has failed.
+func (r *Relay) look(ctx context.Context) (due []int64, doubt bool, err error) {
 	ids, err := r.open(ctx, 0, everything, watched)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	now, seen, oldest := r.now(), make(map[int64]*sighting, len(ids)), time.Duration(0)
 	for _, id := range ids {
@@ -173,14 +182,16 @@ func (r *Relay) look(ctx context.Context) (due []int64, err error) {
 		seen[id] = s
 		age := now.Sub(s.since)
 		oldest = max(oldest, age)
+		doubt = doubt || s.due && age >= doubtAfter
 		if age >= relayAfter {
+			s.due = true
 			due = append(due, id)
 		}
 	}
 	r.seen = seen
 	r.undelivered.Store(int64(len(ids)))
 	r.oldest.Store(int64(oldest))
-	return due, nil
+	return due, doubt, nil
 }
 
 // open returns the ids of rows neither delivered nor parked, from behind after up

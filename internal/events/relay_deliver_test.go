@@ -11,7 +11,7 @@ import (
 	"example.com/communityfeed/internal/events"
 )
 
-func TestAWriterDoesNotWaitForARelayThatHasItsRow(t *testing.T) {
+func TestAMarkDoesNotWaitForARelayThatHasItsRow(t *testing.T) {
 	p := newPlace(t)
 	p.bus.Subscribe("relay", func(ctx context.Context, _ any) error {
 		tx, err := p.pool.Begin(ctx)
@@ -25,6 +25,7 @@ func TestAWriterDoesNotWaitForARelayThatHasItsRow(t *testing.T) {
 	if err := p.outbox.Write(t.Context(), plant(t.Context(), 1)); err != nil {
 		t.Fatal(err)
 	}
+	closeOutbox(t, p.outbox)
 	equal(t, "stats", p.outbox.Stats(), events.OutboxStats{Written: 1, Delivered: 1})
 	equal(t, "rows left to the relay", p.count(t, `delivered_at IS NULL`), 1)
 }

@@ -117,6 +117,7 @@ func (p place) process(t *testing.T, options ...func(*events.RelayOptions)) *pro
 	}
 	log := slog.New(slog.NewMultiHandler(testenv.Log(t).Handler(), slog.NewTextHandler(&one.logged, nil)))
 	one.place = place{pool, bus, events.NewOutbox(pool, bus, orchard, log)}
+	t.Cleanup(func() { closeOutbox(t, one.outbox) })
 	one.trust = &trust{clock: one.clock}
 	bus.Subscribe("list", func(_ context.Context, event any) error {
 		tree := event.(planted).Tree

@@ -110,6 +110,28 @@ func TestARowSeenUndeliveredForTwoSecondsIsInDoubt(t *testing.T) {
 	equal(t, "trusted", p.trust.holds(), false)
 }
 
+// The database was away between two polls, and a row that was seen before has become
+// older than two seconds without a chance to be delivered here. Its writer may have
+// delivered it and just not marked it.
+func TestARowIsTriedBeforeItIsInDoubt(t *testing.T) {
+	for name, away := range map[string]bool{"and delivered": false, "in vain": true} {
+		t.Run(name, func(t *testing.T) {
+			p := newProcess(t)
+			if away {
+				p.answer = func(int) error { return errAway }
+			}
+			p.write(t, 7)
+			p.poll(t)
+			p.clock.turn(time.Minute)
+			p.poll(t)
+			equal(t, "heard", p.listened(), []int{7})
+			equal(t, "trusted", p.trust.holds(), true)
+			p.poll(t)
+			equal(t, "trusted at the next poll", p.trust.holds(), !away)
+		})
+	}
+}
+
 func TestOldDeliveredRowsAreSweptInBatches(t *testing.T) {
 	p := newProcess(t)
 	p.exec(t, `

@@ -48,7 +48,7 @@ func (s *subscriber) stats() SubscriberStats {
 // OutboxStats are counts since the start of the process.
 type OutboxStats struct {
 	Written     uint64 // rows committed
-	Delivered   uint64 // of these, published and marked
+	Delivered   uint64 // of these, published and marked; some of the last moment are not yet
 	Undelivered uint64 // of these, left to be delivered later
 }
 

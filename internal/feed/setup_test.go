@@ -45,7 +45,9 @@ func newTown(t *testing.T) *town {
 	t.Cleanup(pool.Close)
 	log := testenv.Log(t)
 	w := &town{t: t, pool: pool, bus: events.NewBus(log)}
-	w.Store = NewStore(pool, events.NewOutbox(pool, w.bus, Events, log))
+	outbox := events.NewOutbox(pool, w.bus, Events, log)
+	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
+	w.Store = NewStore(pool, outbox)
 	w.bus.Subscribe("test", func(_ context.Context, event any) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()

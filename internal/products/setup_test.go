@@ -52,7 +52,9 @@ func newShop(t *testing.T) *shop {
 	t.Cleanup(pool.Close)
 	log := testenv.Log(t)
 	bus := events.NewBus(log)
-	s := &shop{t: t, pool: pool, echo: echo.New(), Store: NewStore(pool, events.NewOutbox(pool, bus, Events, log))}
+	outbox := events.NewOutbox(pool, bus, Events, log)
+	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
+	s := &shop{t: t, pool: pool, echo: echo.New(), Store: NewStore(pool, outbox)}
 	c := cache.New(nil, cache.Options{Answer: func(err error) bool { return status(err) < http.StatusInternalServerError }})
 	t.Cleanup(c.Close)
 	bus.Subscribe("cache", func(ctx context.Context, event any) error {

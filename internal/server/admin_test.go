@@ -56,6 +56,9 @@ func TestPurgeWithdrawsEverythingThroughARow(t *testing.T) {
 	if _, header, _ := h.ask(t, "GET", "/api/products", "", ""); header.Get("X-Cache") != "MISS" {
 		t.Errorf("the read after the purge is a %s", header.Get("X-Cache"))
 	}
+	if err := h.outbox.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	var rows int
 	err := h.pool.QueryRow(t.Context(), `SELECT count(*) FROM outbox WHERE kind = 'server.cache_purged' AND delivered_at IS NOT NULL`).Scan(&rows)
 	if err != nil || rows != 1 {

@@ -78,6 +78,7 @@ func furnishOn(t *testing.T, url string, reads postgres.Options, o cache.Options
 	}
 	bus := events.NewBus(log)
 	outbox := events.NewOutbox(pool, bus, slices.Concat(Events, feed.Events, products.Events), log)
+	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
 	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "the page") })
 	s := New(log, verifier, c, bus, outbox,
 		feed.NewHandler(feed.NewStore(read, outbox), c, cachehttp.NewCursors(secret)),
@@ -179,6 +180,9 @@ func TestAWriteIsReadInTheNextRequest(t *testing.T) {
 	}
 	if header.Get("X-Cache") != "MISS" || page.Viewer != 42 || len(page.Items) != 1 || page.Items[0].Title != "Apples" {
 		t.Errorf("the read after the post is a %s: %s", header.Get("X-Cache"), answer)
+	}
+	if err := h.outbox.Close(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	if got := h.outbox.Stats(); got.Written != 2 || got.Delivered != 2 {
 		t.Errorf("the outbox: %+v", got)

@@ -36,6 +36,7 @@ func TestAPurgeThatRedisRefusesIsRepeatedUntilItLands(t *testing.T) {
 		return refused
 	}, moves))
 	outbox := events.NewOutbox(pool, bus, Events, log)
+	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
 	if err := Purge(t.Context(), outbox); err != nil {
 		t.Fatal(err)
 	}
