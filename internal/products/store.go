@@ -123,15 +123,12 @@ func (s *Store) Update(ctx context.Context, id ID, f Fields, want cachehttp.Prec
 		if after == before {
 			return nil
 		}
-		if err := tx.QueryRow(ctx, `
+		after.Version++ // the row is ours until the end
+		tx.Queue(`
 			UPDATE products
 			SET name = $2, category = $3, price_amount = $4, price_currency = $5, stock = $6,
-			    version = version + 1, updated_at = now()
-			WHERE id = $1
-			RETURNING version`, id, f.Name, f.Category, f.Price.Amount, f.Price.Currency, f.Stock).
-			Scan(&after.Version); err != nil {
-			return fmt.Errorf("updating product %d: %w", id, err)
-		}
+			    version = $7, updated_at = now()
+			WHERE id = $1`, id, f.Name, f.Category, f.Price.Amount, f.Price.Currency, f.Stock, after.Version)
 		tx.Emit(ProductUpdated{Before: before, After: after})
 		return nil
 	})
@@ -145,9 +142,7 @@ func (s *Store) Delete(ctx context.Context, id ID, want cachehttp.Preconditions)
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `DELETE FROM products WHERE id = $1`, id); err != nil {
-			return fmt.Errorf("deleting product %d: %w", id, err)
-		}
+		tx.Queue(`DELETE FROM products WHERE id = $1`, id)
 		tx.Emit(ProductDeleted{Product: last})
 		return nil
 	})
