@@ -64,27 +64,29 @@ func community(ctx context.Context, q querier, id CommunityID, viewer identity.U
 
 // CreateCommunity begins a community that the caller owns and is a member of.
 func (s *Store) CreateCommunity(ctx context.Context, who identity.Caller, name string, v Visibility) (Community, error) {
-	var created Community
+	c := Community{Name: name, Visibility: v, Owner: Person{ID: who.User()}, Member: true}
 	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
-		var id CommunityID
 		err := tx.QueryRow(ctx, `
-			INSERT INTO communities (name, visibility, owner_id) VALUES ($1, $2, $3)
-			RETURNING id`, name, v, who.User()).Scan(&id)
-		if postgres.Violates(err, "communities_owner_fk") {
+			WITH created AS (
+				INSERT INTO communities (name, visibility, owner_id) VALUES ($1, $2, $3)
+				RETURNING id, owner_id, created_at),
+			joined AS (
+				INSERT INTO members (community_id, user_id) SELECT id, owner_id FROM created)
+			SELECT c.id, u.name, c.created_at FROM created c JOIN users u ON u.id = c.owner_id`, name, v, who.User()).
+			Scan(&c.ID, &c.Owner.Name, &c.CreatedAt)
+		if postgres.Violates(err, "communities_owner_fk") || postgres.Violates(err, "members_user_fk") {
 			return unknownCaller(who.User())
 		}
 		if err != nil {
 			return fmt.Errorf("inserting a community: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO members (community_id, user_id) VALUES ($1, $2)`, id, who.User()); err != nil {
-			return fmt.Errorf("adding the owner of community %d: %w", id, err)
-		}
-		tx.Emit(CommunityCreated{Community: id, Owner: who.User(), Visibility: v})
-		created, err = community(ctx, tx, id, who.User())
-		return err
+		tx.Emit(CommunityCreated{Community: c.ID, Owner: who.User(), Visibility: v})
+		return nil
 	})
-	return created, err
+	if err != nil {
+		return Community{}, err
+	}
+	return c, nil
 }
 
 // Join makes the caller a member of a community that they may see. Who is one

@@ -26,7 +26,7 @@ func TestFeedPageReadsAsDocumented(t *testing.T) {
 	if _, err := s.Translate(t.Context(), ada, post, "de", Text{"Brot", "Text"}, anyVersion); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Like(t.Context(), bob, post); err != nil {
+	if err := s.like(bob, post); err != nil {
 		t.Fatal(err)
 	}
 	s.exec(`UPDATE posts SET created_at = '2026-11-21 10:14:00+00'`)

@@ -84,6 +84,16 @@ func TestFeedPlansUseTheirIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	for _, sql := range []string{
+		`INSERT INTO like_acts SELECT user_id, post_id, true, 1, 1, now() - random() * interval '3 hours' FROM likes LIMIT 20000`,
+		`ANALYZE like_acts`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	const act = `17, 42, false, true`
 	const personal = `12, 42, '{1,2,3,5,8,13,21,34,55,89,144}', '{40,41,43,44,45}'`
 	for _, q := range []struct {
 		name, sql, index string
@@ -99,6 +109,10 @@ func TestFeedPlansUseTheirIndexes(t *testing.T) {
 		{"personal, likes", personalSQL, "likes_pkey", "post_id", personal},
 		{"personal, blocks", personalSQL, "blocks_pkey", "blocked_id", personal},
 		{"personal, membership", personalSQL, "members_user", "community_id", personal},
+		{"like", likeSQL, "posts_pkey", "id", act},
+		{"unlike, of a post", unlikeSQL, "posts_pkey", "id", act},
+		{"unlike, by a user", unlikeSQL, "likes_pkey", "user_id", act},
+		{"acts that are forgotten", forgetSQL, "like_acts_latest", "acted_at", `42`},
 	} {
 		// A server that has run a statement a few times may go over to a plan that
 		// does not look at its parameters.
@@ -138,7 +152,7 @@ func explain(t *testing.T, conn *pgx.Conn, mode, sql, args, index, by string) {
 	used := false
 	plans[0].Plan.walk(func(n node) {
 		used = used || n.Index == index && strings.Contains(n.Cond, by)
-		if n.Type == "Seq Scan" && slices.Contains([]string{"posts", "post_translations", "likes", "members"}, n.Relation) {
+		if n.Type == "Seq Scan" && slices.Contains([]string{"posts", "post_translations", "likes", "members", "like_acts"}, n.Relation) {
 			t.Errorf("the plan reads the whole of %s", n.Relation)
 		}
 	})

@@ -164,7 +164,7 @@ func TestDeletedPostIsGoneForEverybodyAndItsRowStays(t *testing.T) {
 	_, err = w.UpdatePost(t.Context(), admin, post, TextEdit{Title: ptr("Back")}, anyVersion)
 	wantStatus(t, "update", err, http.StatusNotFound)
 	wantStatus(t, "delete again", w.DeletePost(t.Context(), ada, post, anyVersion), http.StatusNotFound)
-	wantStatus(t, "like", w.Like(t.Context(), ada, post), http.StatusNotFound)
+	wantStatus(t, "like", w.like(ada, post), http.StatusNotFound)
 	if n := w.count(`SELECT count(*) FROM posts WHERE id = $1`, post); n != 1 {
 		t.Errorf("the post has %d rows, want 1", n)
 	}

@@ -2,7 +2,10 @@ package feed
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
 
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/identity"
@@ -10,44 +13,90 @@ import (
 	"example.com/communityfeed/internal/problem"
 )
 
+// Act is what a like or an unlike has left: whether its user likes the post now, and how
+// many do. Each like and unlike of a post that changes something gives its count the next
+// number, so the larger Seq has the later count.
+type Act struct {
+	Post  PostID `json:"post"`
+	Liked bool   `json:"liked"`
+	Likes int    `json:"likes"`
+	Seq   int64  `json:"seq"`
+}
+
 // Like makes the caller like a post that they may see. Liking twice is liking
 // once.
-func (s *Store) Like(ctx context.Context, who identity.Caller, id PostID) error {
-	return s.countLike(ctx, who, id, +1, PostLiked{Post: id, User: who.User()}, `
-		INSERT INTO likes (user_id, post_id) VALUES ($1, $2)
-		ON CONFLICT ON CONSTRAINT likes_pkey DO NOTHING`)
+func (s *Store) Like(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
+	return s.act(ctx, who, id, true, PostLiked{Post: id, User: who.User()}, likeSQL)
 }
 
 // Unlike takes a Like back, if there is one.
-func (s *Store) Unlike(ctx context.Context, who identity.Caller, id PostID) error {
-	return s.countLike(ctx, who, id, -1, PostUnliked{Post: id, User: who.User()}, `
-		DELETE FROM likes WHERE user_id = $1 AND post_id = $2`)
+func (s *Store) Unlike(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
+	return s.act(ctx, who, id, false, PostUnliked{Post: id, User: who.User()}, unlikeSQL)
 }
 
-// countLike runs sql for the user $1 and the post $2, and counts and emits what
-// it has changed. It holds the post, so however many like it at once, the count
-// equals the rows.
-func (s *Store) countLike(ctx context.Context, who identity.Caller, id PostID, by int, event any, sql string) error {
-	return s.outbox.Write(ctx, func(tx *events.Tx) error {
-		if _, err := s.hold(ctx, tx, id, who); err != nil {
-			return err
-		}
-		done, err := tx.Exec(ctx, sql, who.User(), id)
-		if postgres.Violates(err, "likes_user_fk") {
-			return unknownCaller(who.User())
-		}
-		if err != nil {
-			return fmt.Errorf("changing a like of post %d: %w", id, err)
-		}
-		if done.RowsAffected() == 0 {
+// These run while the post is held, and see what was committed until then. They ask for
+// themselves whether the caller may see the post, since they are sent before it is known
+// here. Where nothing changes they return no row.
+const (
+	likeSQL = `
+		WITH done AS (
+			INSERT INTO likes (user_id, post_id) SELECT $2, p.id` + heldSQL + `
+			ON CONFLICT ON CONSTRAINT likes_pkey DO NOTHING RETURNING 1),
+		counted AS (
+			UPDATE posts SET likes = likes + 1, likes_seq = likes_seq + 1
+			WHERE id = $1 AND EXISTS (SELECT FROM done) RETURNING id, likes, likes_seq)` + actedSQL
+
+	unlikeSQL = `
+		WITH done AS (
+			DELETE FROM likes WHERE user_id = $2 AND post_id = (SELECT p.id` + heldSQL + `) RETURNING 1),
+		counted AS (
+			UPDATE posts SET likes = likes - 1, likes_seq = likes_seq + 1
+			WHERE id = $1 AND EXISTS (SELECT FROM done) RETURNING id, likes, likes_seq)` + actedSQL
+
+	actedSQL = `
+		INSERT INTO like_acts (user_id, post_id, liked, likes, seq)
+		SELECT $2, id, $4, likes, likes_seq FROM counted
+		ON CONFLICT ON CONSTRAINT like_acts_pkey DO UPDATE
+		SET liked = excluded.liked, likes = excluded.likes, seq = excluded.seq, acted_at = excluded.acted_at
+		RETURNING likes, seq`
+)
+
+// forgetSQL leaves out what another act of the same user has locked: two that waited for
+// each other's rows would never end.
+const forgetSQL = `
+	DELETE FROM like_acts WHERE user_id = $1 AND post_id = ANY(ARRAY(
+		SELECT post_id FROM like_acts WHERE user_id = $1 AND acted_at < now() - interval '2 hours'
+		FOR UPDATE SKIP LOCKED))`
+
+// act holds the post, so however many like it at once, the count equals the rows and the
+// numbers have no gap; then it runs sql, and emits the event if that has changed something.
+// If not, the act says what there is.
+func (s *Store) act(ctx context.Context, who identity.Caller, id PostID, liked bool, event any, sql string) (Act, error) {
+	act := Act{Post: id, Liked: liked}
+	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
+		var b pgx.Batch
+		b.Queue(`SELECT p.likes, p.likes_seq`+heldSQL+` FOR NO KEY UPDATE OF p`, id, who.User(), who.Admin()).
+			QueryRow(func(row pgx.Row) error { return heldError(id, row.Scan(&act.Likes, &act.Seq)) })
+		b.Queue(sql, id, who.User(), who.Admin(), liked).QueryRow(func(row pgx.Row) error {
+			err := row.Scan(&act.Likes, &act.Seq)
+			switch {
+			case errors.Is(err, pgx.ErrNoRows):
+				return nil
+			case postgres.Violates(err, "likes_user_fk"):
+				return unknownCaller(who.User())
+			case err != nil:
+				return fmt.Errorf("changing a like of post %d: %w", id, err)
+			}
+			tx.Emit(event)
 			return nil
-		}
-		if _, err := tx.Exec(ctx, `UPDATE posts SET likes = likes + $2 WHERE id = $1`, id, by); err != nil {
-			return fmt.Errorf("counting the likes of post %d: %w", id, err)
-		}
-		tx.Emit(event)
-		return nil
+		})
+		b.Queue(forgetSQL, who.User())
+		return tx.SendBatch(ctx, &b).Close()
 	})
+	if err != nil {
+		return Act{}, err
+	}
+	return act, nil
 }
 
 // Block leaves a user's posts out of the caller's pages from now on. Who blocks

@@ -25,11 +25,11 @@ func TestConcurrentLikesAreCountedExactly(t *testing.T) {
 		all.Go(func() {
 			var both sync.WaitGroup
 			for range 2 {
-				both.Go(func() { wantStatus(t, "like", w.Like(t.Context(), who, post), http.StatusOK) })
+				both.Go(func() { wantStatus(t, "like", w.like(who, post), http.StatusOK) })
 			}
 			both.Wait()
 			if n%3 == 0 {
-				wantStatus(t, "unlike", w.Unlike(t.Context(), who, post), http.StatusOK)
+				wantStatus(t, "unlike", w.unlike(who, post), http.StatusOK)
 			}
 		})
 	}
@@ -61,7 +61,7 @@ func TestLikeIsPersonalAndChangesNoVersion(t *testing.T) {
 	ada, bob := w.user("Ada"), w.user("Bob")
 	id := w.community(Public, ada)
 	post := w.post(ada, id, "Bread")
-	if err := w.Like(t.Context(), bob, post); err != nil {
+	if err := w.like(bob, post); err != nil {
 		t.Fatal(err)
 	}
 	for who, likedByMe := range map[identity.Caller]bool{{}: false, ada: false, bob: true} {
@@ -89,8 +89,8 @@ func TestRepeatedReactionsEmitNothing(t *testing.T) {
 		do   func() error
 		want any
 	}{
-		{"like", func() error { return w.Like(t.Context(), bob, post) }, PostLiked{Post: post, User: bob.User()}},
-		{"unlike", func() error { return w.Unlike(t.Context(), bob, post) }, PostUnliked{Post: post, User: bob.User()}},
+		{"like", func() error { return w.like(bob, post) }, PostLiked{Post: post, User: bob.User()}},
+		{"unlike", func() error { return w.unlike(bob, post) }, PostUnliked{Post: post, User: bob.User()}},
 		{"block", func() error { return w.Block(t.Context(), bob, ada.User()) }, UserBlocked{User: bob.User(), Blocked: ada.User()}},
 		{"unblock", func() error { return w.Unblock(t.Context(), bob, ada.User()) }, UserUnblocked{User: bob.User(), Blocked: ada.User()}},
 	} {
@@ -117,10 +117,10 @@ func TestReactionsToWhatIsNotThere(t *testing.T) {
 		err  error
 		want int
 	}{
-		{"like a hidden post", w.Like(t.Context(), eve, hidden), http.StatusNotFound},
-		{"unlike a hidden post", w.Unlike(t.Context(), eve, hidden), http.StatusNotFound},
-		{"like no post", w.Like(t.Context(), eve, 1<<40), http.StatusNotFound},
-		{"like as a stranger", w.Like(t.Context(), stranger, open), http.StatusForbidden},
+		{"like a hidden post", w.like(eve, hidden), http.StatusNotFound},
+		{"unlike a hidden post", w.unlike(eve, hidden), http.StatusNotFound},
+		{"like no post", w.like(eve, 1<<40), http.StatusNotFound},
+		{"like as a stranger", w.like(stranger, open), http.StatusForbidden},
 		{"block oneself", w.Block(t.Context(), ada, ada.User()), http.StatusBadRequest},
 		{"block nobody", w.Block(t.Context(), ada, stranger.User()), http.StatusNotFound},
 		{"unblock nobody", w.Unblock(t.Context(), ada, stranger.User()), http.StatusNotFound},

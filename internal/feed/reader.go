@@ -74,13 +74,13 @@ func (n numbers[ID]) without(id ID) numbers[ID] {
 
 // liking is what a reader becomes who likes a post, and notLiking who no longer does: what
 // readerSQL would return of them by then. The reader given stays as it is.
-func (r Reader) liking(id PostID) Reader {
-	r.Likes = r.Likes.with(id, readerRows)
+func (r Reader) liking(a Act) Reader {
+	r.Likes = r.Likes.with(a.Post, readerRows)
 	return r
 }
 
-func (r Reader) notLiking(id PostID) Reader {
-	r.Likes = r.Likes.without(id)
+func (r Reader) notLiking(a Act) Reader {
+	r.Likes = r.Likes.without(a.Post)
 	return r
 }
 

@@ -41,16 +41,22 @@ type standing struct {
 	member bool
 }
 
+const standingSQL = `
+	SELECT c.owner_id, c.visibility = 'private', EXISTS (
+		SELECT FROM members m WHERE m.community_id = c.id AND m.user_id = $2)
+	FROM communities c
+	WHERE c.id = $1`
+
 // standing looks a community up for a write. It is not found for whoever may not
 // see it; administrators see all.
 func (s *Store) standing(ctx context.Context, q querier, id CommunityID, who identity.Caller) (standing, error) {
+	return scanStanding(q.QueryRow(ctx, standingSQL, id, who.User()), id, who)
+}
+
+func scanStanding(row pgx.Row, id CommunityID, who identity.Caller) (standing, error) {
 	var st standing
 	var private bool
-	err := q.QueryRow(ctx, `
-		SELECT c.owner_id, c.visibility = 'private', EXISTS (
-			SELECT FROM members m WHERE m.community_id = c.id AND m.user_id = $2)
-		FROM communities c
-		WHERE c.id = $1`, id, who.User()).Scan(&st.owner, &private, &st.member)
+	err := row.Scan(&st.owner, &private, &st.member)
 	if errors.Is(err, pgx.ErrNoRows) || err == nil && private && !st.member && !who.Admin() {
 		return standing{}, communityNotFound(id)
 	}

@@ -97,12 +97,13 @@ func (h *Handler) unlike(c echo.Context) error {
 // through has a like written through to what is kept of who likes, so that their next
 // page costs no query: it is what people do most.
 func (h *Handler) through(
-	do func(context.Context, identity.Caller, PostID) error, as func(Reader, PostID) Reader,
+	do func(context.Context, identity.Caller, PostID) (Act, error), as func(Reader, Act) Reader,
 ) func(context.Context, identity.Caller, PostID) error {
 	return func(ctx context.Context, who identity.Caller, id PostID) error {
+		var done Act
 		return h.readers.WriteThrough(ctx,
-			func(ctx context.Context) error { return do(ctx, who, id) },
-			func(r Reader) Reader { return as(r, id) },
+			func(ctx context.Context) (err error) { done, err = do(ctx, who, id); return err },
+			func(r Reader) Reader { return as(r, done) },
 			who.User().String())
 	}
 }

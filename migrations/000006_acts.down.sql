@@ -1,0 +1,2 @@
+DROP TABLE like_acts;
+ALTER TABLE posts DROP COLUMN likes_seq;
