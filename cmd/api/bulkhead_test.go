@@ -12,6 +12,7 @@ func TestAReadThatIsStuckHoldsUpOtherReadsForABoundedTimeAndNothingElse(t *testi
 	args, databaseURL := seeded(t)
 	p := serve(t, append(args, "--read-pool=1", "--read-wait=500ms", "--statement-timeout=30s")...)
 	who := caller{user: 42}
+	p.want(t, http.StatusOK, caller{}, "GET", "/api/communities/12", "") // or the page would wait for two connections
 
 	conn, err := pgx.Connect(t.Context(), databaseURL)
 	if err != nil {

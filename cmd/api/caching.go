@@ -24,7 +24,7 @@ type caching struct {
 	Mode        string        `name:"cache" env:"CACHE" enum:"both,l1,l2,off" default:"both" placeholder:"TIERS" group:"Cache" help:"both, l1 (in the process), l2 (in Redis) or off: every read is then a load."`
 	RedisURL    string        `name:"redis-url" env:"REDIS_URL" placeholder:"URL" group:"Cache" help:"Where Redis is: redis://host:6379/0. Without it there is only the cache in the process."`
 	RedisPrefix string        `env:"REDIS_PREFIX" default:"cf:" placeholder:"TEXT" group:"Cache" help:"Begins every key and channel in Redis."`
-	RedisPool   int           `env:"REDIS_POOL" default:"20" placeholder:"N" group:"Cache" help:"Connections to Redis."`
+	RedisPool   int           `env:"REDIS_POOL" default:"64" placeholder:"N" group:"Cache" help:"Connections to Redis."`
 	RedisBudget time.Duration `env:"REDIS_BUDGET" default:"200ms" placeholder:"DURATION" group:"Cache" help:"The most that one call to Redis may take; slower is a miss."`
 	L1Entries   int           `name:"l1-entries" env:"L1_ENTRIES" default:"5000" placeholder:"N" group:"Cache" help:"Most copies in the process."`
 	L1MiB       int64         `name:"l1-mib" env:"L1_MIB" default:"64" placeholder:"N" group:"Cache" help:"Most memory for them, in MiB."`

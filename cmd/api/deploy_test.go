@@ -18,16 +18,21 @@ import (
 )
 
 // Builds of the program that differ as two commits do: the later one has a feed page
-// with a dimension more, which shows in its body. They are built by way of -overlay,
-// so nothing in the production code knows of them.
+// with a dimension more, which shows in its body, and has it in what pages share as well.
+// They are built by way of -overlay, so nothing in the production code knows of them.
 var (
 	density = []overlay.Edit{
 		overlay.Replace("internal/feed/routes.go", `cachehttp.ID("id")}, Query: page,`,
 			`cachehttp.ID("id")}, Query: append([]cachehttp.Param{cachehttp.OneOf("density", "full", "full", "brief")}, page...),`),
 		overlay.Replace("internal/feed/handler.go", "type feedBody struct {\n", "type feedBody struct {\n\tDensity string `json:\"density\"`\n"),
-		overlay.Replace("internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: c.QueryParam(\"density\"),\n"),
+		overlay.Replace("internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: p.Param(\"density\"),\n"),
+		overlay.Replace("internal/feed/routes.go", `"community", "order", "after", "limit"}`, `"community", "order", "after", "limit", "density"}`),
+		overlay.Replace("internal/feed/handler.go", `after, p.Param("limit"))`, `after, p.Param("limit"), p.Param("density"))`),
 	}
-	versionTwo = overlay.Replace("internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`)
+	newVersions = []overlay.Edit{
+		overlay.Replace("internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`),
+		overlay.Replace("internal/feed/routes.go", `"feed.shared", Version: 4`, `"feed.shared", Version: 5`),
+	}
 )
 
 // build is a program that was built.
@@ -110,10 +115,10 @@ func (b build) serve(t *testing.T, args ...string) process {
 }
 
 // A rolling deploy and a rollback, on one Postgres and one Redis. What both builds
-// declare alike they share; feed.page is not among it.
-func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing.T) {
+// declare alike they share; what feed pages share is not among it.
+func TestTwoBuildsRunBesideEachOtherAndShareNoEntryOfTheKeyThatDiffers(t *testing.T) {
 	before := buildWith(t)
-	after := buildWith(t, append(density, versionTwo)...)
+	after := buildWith(t, slices.Concat(density, newVersions)...)
 	args, _ := seeded(t)
 	const isNew = "feed.page/2 is not in the record in Redis. Beside feed.page/1:\n\n    id  user  locale  feed_v2  +density  after  limit\n"
 
@@ -124,25 +129,25 @@ func TestTwoBuildsRunBesideEachOtherAndShareNoPageOfTheKeyThatDiffers(t *testing
 	// The deploy: the first process of the new build is told to, no other one needs it.
 	old = before.serve(t, args...)
 	young := after.serve(t, append(args, "--migrate-cache-key")...)
-	wantApart(t, old, young, 42)
+	wantApart(t, old, young, "10")
 	old.end()
 	old = before.serve(t, args...) // while the new build runs, and without a word
-	wantApart(t, old, young, 43)
-	wantApart(t, young, old, 44)
+	wantApart(t, old, young, "20")
+	wantApart(t, young, old, "50")
 	young.end()
 	young = after.serve(t, args...)
-	wantApart(t, young, old, 45)
+	wantApart(t, young, old, "100")
 	old.end()
 
 	// The rollback.
 	old = before.serve(t, args...)
 	young.end()
-	wantPage(t, old, 46, "MISS")
-	wantPage(t, old, 45, "") // its own, if it is kept still
+	wantPage(t, old, 43, "100", "MISS") // nothing is kept of this reader
+	wantPage(t, old, 42, "100", "")     // its own, if it is kept still
 
 	record := deployedAt(t, args)
-	record.wantPages(t, "feed.page/1|", "|density=", false)
-	record.wantPages(t, "feed.page/2|", "|density=", true)
+	record.wantEntries(t, "feed.shared/4|", "|density=", false)
+	record.wantEntries(t, "feed.shared/5|", "|density=", true)
 }
 
 // A build whose author has forgotten the version: it does not come past the check,
@@ -163,33 +168,33 @@ func TestABuildThatChangesAKeyUnderItsNumberIsRefusedEverywhere(t *testing.T) {
 	record.want(t, ownKeys(t))
 }
 
-// wantApart reads a page that nobody has read: each of two processes makes its own,
+// wantApart reads a page that was never read: each of two processes loads what is on it,
 // and keeps to it.
-func wantApart(t *testing.T, first, second process, user identity.UserID) {
+func wantApart(t *testing.T, first, second process, limit string) {
 	t.Helper()
-	wantPage(t, first, user, "MISS")
-	wantPage(t, second, user, "MISS")
-	wantPage(t, first, user, "HIT")
-	wantPage(t, second, user, "HIT")
+	wantPage(t, first, 42, limit, "MISS")
+	wantPage(t, second, 42, limit, "MISS")
+	wantPage(t, first, 42, limit, "HIT")
+	wantPage(t, second, 42, limit, "HIT")
 }
 
 // wantPage reads a page, which must be one of the process's own build; cached is what
 // X-Cache must be, if that matters.
-func wantPage(t *testing.T, p process, user identity.UserID, cached string) {
+func wantPage(t *testing.T, p process, user identity.UserID, limit, cached string) {
 	t.Helper()
-	a := p.get(t, caller{user: user}, openPosts)
+	a := p.get(t, caller{user: user}, openPosts+"?limit="+limit)
 	page := a.page(t)
 	if page.Viewer == nil || *page.Viewer != user || len(page.Items) == 0 || cached != "" && a.cache() != cached {
-		t.Errorf("user %d: X-Cache is %q, want %q: %.80s", user, a.cache(), cached, a.body)
+		t.Errorf("user %d, limit %s: X-Cache is %q, want %q: %.80s", user, limit, a.cache(), cached, a.body)
 	}
 	if has := strings.Contains(a.body, `"density":"full"`); has != p.young {
-		t.Errorf("user %d has got a page of the other build: %.80s", user, a.body)
+		t.Errorf("user %d, limit %s has got a page of the other build: %.80s", user, limit, a.body)
 	}
 }
 
-// wantPages looks into Redis for the pages of one version of a key: whether they have
+// wantEntries looks into Redis for the entries of one version of a key: whether they have
 // a dimension or not, there are some, and all are alike.
-func (r *inRedis) wantPages(t *testing.T, head, dimension string, has bool) {
+func (r *inRedis) wantEntries(t *testing.T, head, dimension string, has bool) {
 	t.Helper()
 	keys, err := r.Keys(t.Context(), strings.TrimSuffix(r.key, "keys")+"e:{"+head+"*").Result()
 	if err != nil || len(keys) == 0 {

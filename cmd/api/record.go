@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/feed"
 )
 
 // record keeps a server's keys in the record in Redis, and a server whose keys may
@@ -28,6 +30,9 @@ type record struct {
 	askEvery   time.Duration // while Redis has not answered
 	enterEvery time.Duration // once this server was let in
 
+	former atomic.Bool // processes of the version before may run
+	absent int         // answers in a row without the former key
+
 	in   bool   // it was let in
 	told string // the last trouble that was logged
 }
@@ -35,6 +40,9 @@ type record struct {
 // ask asks once. Its error is a refusal; that Redis does not answer is none.
 func (r *record) ask(ctx context.Context) error {
 	found, entered, err := r.l2.Enter(ctx, r.keys, r.admit || r.in)
+	if err == nil {
+		r.note(found)
+	}
 	refused := error(nil)
 	if err == nil && !entered {
 		refused = deployed(found).refusal(r.keys, r.admit || r.in)
@@ -71,6 +79,28 @@ func (r *record) keep(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// formerAbsent is after how many answers without the former key no process has it. One is
+// not enough: when Redis has come back empty, those that run enter their keys within
+// enterEvery, and until then no write of this process may pass them by.
+const formerAbsent = 3
+
+// note notes whether the version before is on record.
+func (r *record) note(found cache.Manifest) {
+	if r.absent++; found[feed.FormerKey] != "" {
+		r.absent = 0
+	}
+	r.former.Store(r.absent < formerAbsent)
+}
+
+// formerTags are feed.FormerTags for as long as the version before is on record. `api keys
+// prune` takes it off, once no process of it runs any more.
+func (r *record) formerTags(tags []cache.Tag) []cache.Tag {
+	if r.former.Load() {
+		return feed.FormerTags(tags)
+	}
+	return tags
 }
 
 // trouble logs what is wrong, once for as long as it is.

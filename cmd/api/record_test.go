@@ -5,12 +5,20 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
+	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cachehttp"
+	"example.com/communityfeed/internal/feed"
 	"example.com/communityfeed/internal/testenv"
 )
 
@@ -95,6 +103,115 @@ func TestARedisThatComesBackEmptyHasItsRecordBackFromThoseWhoRun(t *testing.T) {
 		t.Errorf("who was let in was thrown out: %v", err)
 	}
 	r.want(t, taken)
+}
+
+// Tags of the version before are moved until it is known that none of its processes runs.
+func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
+	t.Parallel()
+	keys := ownKeys(t)
+	r := withRecord(t, with(keys, feed.FormerKey, "|community=|order=|after=|limit="))
+	running := (&serveCmd{}).newRecord(keys, r.tier, testenv.Log(t))
+	running.enterEvery = time.Millisecond
+	tags := []cache.Tag{"reader:42"}
+	both := slices.Concat(tags, []cache.Tag{"user:42"})
+	want := func(when string, want []cache.Tag) {
+		t.Helper()
+		if diff := cmp.Diff(want, running.formerTags(tags)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	want("before Redis has answered", both)
+	if err := running.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("while the key is on record", both)
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- running.keep(ctx) }()
+	if output, code := runs(t, append([]string{"keys", "prune", "--yes"}, r.flags...)...); code != 0 {
+		t.Fatalf("exit code %d:\n%s", code, output)
+	}
+	for limit := time.Now().Add(10 * time.Second); running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	}
+	want("once the key was taken out", tags)
+
+	// A process of the version before that still runs enters it again.
+	r.put(t, cache.Manifest{feed.FormerKey: "|community=|order=|after=|limit="})
+	for limit := time.Now().Add(10 * time.Second); !running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	}
+	want("once it is back", both)
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+
+	// What is known stays known while Redis is away.
+	away, err := cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{Log: testenv.Log(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer away.Close()
+	running.l2 = away
+	for range formerAbsent {
+		if err := running.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("while Redis is away", both)
+}
+
+// The same through a whole server, as the browser of the writer is told of it.
+func TestAServerMovesTagsOfTheVersionBefore(t *testing.T) {
+	t.Parallel()
+	args, _ := seeded(t)
+	deployedAt(t, args).put(t, with(ownKeys(t), feed.FormerKey, "|community=|order=|after=|limit="))
+	blocked := serve(t, args...).want(t, http.StatusNoContent, caller{user: 42}, "PUT", "/api/blocks/44", "")
+	if moved, want := blocked.header.Get(cachehttp.HeaderInvalidation), `"reader:42", "user:42"`; moved != want {
+		t.Errorf("it has moved %s, want %s", moved, want)
+	}
+}
+
+// Processes of the version before take as long as this one to enter their keys again.
+func TestARedisThatComesBackEmptyDoesNotSayThatTheVersionBeforeIsGone(t *testing.T) {
+	t.Parallel()
+	keys, former := ownKeys(t), cache.Manifest{feed.FormerKey: "|community=|order=|after=|limit="}
+	r := withRecord(t, with(keys, feed.FormerKey, former[feed.FormerKey]))
+	running := (&serveCmd{}).newRecord(keys, r.tier, testenv.Log(t))
+	ask := func(times int, former bool) {
+		t.Helper()
+		for i := range times {
+			if err := running.ask(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if running.former.Load() != former {
+				t.Fatalf("answer %d: its tags are moved: %v", i+1, !former)
+			}
+		}
+	}
+	ask(1, true)
+	r.replace(t, nil)
+	ask(2, true)
+	r.put(t, former)
+	ask(1, true)
+	r.replace(t, keys)
+	ask(2, true)
+	ask(1, false)
+}
+
+// The key that says so is one that this program does not have, or no prune takes it out.
+func TestTheKeyOfTheVersionBeforeIsCommittedAndNotOnesOwn(t *testing.T) {
+	t.Parallel()
+	if _, own := ownKeys(t)[feed.FormerKey]; own {
+		t.Errorf("%s is a key of this program", feed.FormerKey)
+	}
+	manifest, err := os.ReadFile("../../keys.manifest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(manifest), "\n"+feed.FormerKey+"|") {
+		t.Errorf("keys.manifest does not know %s", feed.FormerKey)
+	}
 }
 
 // replace puts another record in the place of the one that is there, in one step.

@@ -115,7 +115,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	service, relay, outbox, err := assemble(parts{
 		log: log, secret: c.Secret, read: read, write: write, pages: pages, metrics: metrics,
 		options: server.Options{
-			Checks:  checks(write, l2),
+			Checks: checks(write, l2), FormerTags: keys.formerTags,
 			LogHits: c.LogHits, SlowRequest: c.SlowRequest,
 			RequestTimeout: c.RequestTimeout, DrainDelay: c.DrainDelay, ShutdownTimeout: c.ShutdownTimeout,
 		},
@@ -170,14 +170,20 @@ func (c *serveCmd) record(ctx context.Context, l2 *cache.Redis, log *slog.Logger
 	if err != nil {
 		return nil, err
 	}
-	r := &record{
-		keys: keys, admit: c.MigrateCacheKey, l2: l2, log: log,
-		askEvery: time.Second, enterEvery: 10 * time.Second,
-	}
+	r := c.newRecord(keys, l2, log)
 	if l2 == nil {
 		return r, nil
 	}
 	return r, r.ask(ctx)
+}
+
+func (c *serveCmd) newRecord(keys cache.Manifest, l2 *cache.Redis, log *slog.Logger) *record {
+	r := &record{
+		keys: keys, admit: c.MigrateCacheKey, l2: l2, log: log,
+		askEvery: time.Second, enterEvery: 10 * time.Second,
+	}
+	r.former.Store(true) // until it is known
+	return r
 }
 
 func (c *serveCmd) pool(ctx context.Context, o postgres.Options) (*pgxpool.Pool, error) {

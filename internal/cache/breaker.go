@@ -9,28 +9,36 @@ import (
 
 // A breaker keeps calls from what does not answer. It opens at a number of failures
 // in a row (one, where spare is zero). From then on the nth failure keeps everybody
-// back for min(n × 200 ms, 5 s); then one call is let through as a probe, and its
+// back for min(n × 200 ms, most); then one call is let through as a probe, and its
 // success closes the breaker. The schedule is linear and short because trying early
 // costs one call. Failures that nobody has followed up for a while are forgotten:
 // after a quiet night, the first reader is not a probe that keeps the second waiting.
 type breaker struct {
-	spare int // failures in a row that do not open it yet
+	spare int           // failures in a row that do not open it yet
+	most  time.Duration // the longest that it keeps everybody back
 
 	mu       sync.Mutex
 	failures int
 	until    time.Time
 	probing  bool
+	by       *probe // of whom the call is that probes; nil: of itself
 	opened   uint64 // times
 	why      tally  // calls failed
 }
 
 const (
 	breakerStep = 200 * time.Millisecond
-	breakerMost = 5 * time.Second
+	l2Most      = 5 * time.Second
+	originMost  = 2 * time.Second // readers see stale pages for as long
 )
 
-// allow reports whether a call may be made. Who is allowed calls done.
-func (b *breaker) allow() bool {
+// A probe is several calls that are let through together: the loads of one page, which
+// needs all of them.
+type probe struct{ _ byte }
+
+// allow reports whether a call may be made, by itself or as one of a probe's. Who is
+// allowed calls done.
+func (b *breaker) allow(by *probe) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
@@ -38,12 +46,12 @@ func (b *breaker) allow() bool {
 	case b.failures <= b.spare:
 		return true
 	case b.holds(now):
-		return false
-	case now.After(b.until.Add(breakerMost)):
+		return b.probing && by != nil && b.by == by
+	case now.After(b.until.Add(b.most)):
 		b.failures = 0
 		return true
 	}
-	b.probing = true
+	b.probing, b.by = true, by
 	return true
 }
 
@@ -61,7 +69,7 @@ func (b *breaker) done(ok bool) {
 		if b.failures == b.spare+1 {
 			b.opened++
 		}
-		b.until = time.Now().Add(min(time.Duration(b.failures-b.spare)*breakerStep, breakerMost))
+		b.until = time.Now().Add(min(time.Duration(b.failures-b.spare)*breakerStep, b.most))
 	}
 }
 

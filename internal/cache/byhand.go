@@ -11,15 +11,14 @@ import (
 // one query that brings many values, say. Nobody who uses them is spared a stampede.
 
 // Get returns a fresh copy if one is kept, and asks nobody for it: there is no load
-// and no wait for one. Inside a load it finds nothing, for a part is more than a copy;
-// see nested.go.
+// and no wait for one. Inside a load it finds nothing; see alone.
 func (s *Source[T]) Get(ctx context.Context, values ...string) (r Result[T], found bool) {
 	c, o := s.cache, s.origin
 	text := string(o.spec.render(nil, values))
-	if c.o.Off || wholeOf(ctx) != nil {
+	if c.o.Off || alone(ctx, o.spec) != nil {
 		return r, false
 	}
-	if copied, left, hit := c.hit(o, []byte(text), values, nil); hit {
+	if copied, left, hit := c.hit(o, []byte(text), values); hit {
 		r, err := result[T](&copied.answer, HitL1, left)
 		return r, err == nil
 	}

@@ -143,14 +143,16 @@ func TestDeletePatternDeletesWhatFits(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
 		p.row.GetMany(t.Context(), names(25))
-		p.whole.Fetch(t.Context(), "1", "42")
-		p.whole.Fetch(t.Context(), "1*", "42")
+		for _, name := range []string{"1", "1*"} {
+			p.row.Fetch(t.Context(), name)
+			p.own.Fetch(t.Context(), name, "42")
+		}
 		for _, test := range []struct {
 			pattern string
 			want    int
 		}{
-			{"whole/1|name=1\\*|*", 1},
-			{"whole/*", 1},
+			{"own/1|name=1\\*|*", 1},
+			{"own/*", 1},
 			{"row/1|name=1*", 12}, // 1, 1*, and 10 to 19
 			{"row/1|name=2", 1},
 			{"row/1|name=2", 0},

@@ -27,6 +27,11 @@ type Options struct {
 	L1Bytes   int64 // most bytes in the process; default 64 MiB
 	L1MaxCopy int64 // largest copy kept in the process, in bytes; default 1 MiB
 
+	// TagsRemembered is how many tags a generation of invalidations remembers, of two.
+	// More tags than that make copies leave L1 early. It must be at least twice those of a
+	// page. Default 100,000, which cost some 20 MB at the most.
+	TagsRemembered int
+
 	// LoadTimeout bounds one load. It must stay below the lease's life of five
 	// seconds, so that a living holder never loses its lease. Default 4 s.
 	LoadTimeout time.Duration
@@ -47,6 +52,7 @@ func (o Options) withDefaults() Options {
 	o.L1Entries = cmp.Or(o.L1Entries, 5000)
 	o.L1Bytes = cmp.Or(o.L1Bytes, 64<<20)
 	o.L1MaxCopy = cmp.Or(o.L1MaxCopy, 1<<20)
+	o.TagsRemembered = cmp.Or(o.TagsRemembered, 100_000)
 	o.LoadTimeout = min(cmp.Or(o.LoadTimeout, 4*time.Second), leaseLife-500*time.Millisecond)
 	if o.Answer == nil {
 		o.Answer = func(error) bool { return false }
@@ -71,6 +77,7 @@ type Cache struct {
 	trust    trust
 	waiters  waiters
 	flights  flights
+	composed pageFlights
 	holdings holdings
 	origins  breaker // of all loads together: they go to one database
 	failed   failures
@@ -78,16 +85,13 @@ type Cache struct {
 
 	mu         sync.Mutex
 	sources    []*origin
+	pages      []*page
 	refreshing map[string]bool
 	closed     bool
 	root       context.Context // of every flight: no caller's context reaches a load
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
 }
-
-// heardTags is how many tags a generation of heard remembers. Two generations of
-// it cost some 20 MB at the most.
-const heardTags = 100_000
 
 // New makes a cache over l2, which may be nil, and starts listening to the moves
 // of other processes. Close it.
@@ -107,8 +111,8 @@ func newCache(l2 *Redis, o Options) *Cache {
 		l1:         newMemory(o.L1Entries, o.L1Bytes, o.L1MaxCopy),
 		l2:         l2,
 		base:       time.Now(),
-		heard:      newHeard(heardTags),
-		origins:    breaker{spare: 4},
+		heard:      newHeard(o.TagsRemembered),
+		origins:    breaker{spare: 4, most: originMost},
 		refreshing: make(map[string]bool),
 	}
 	c.root, c.cancel = context.WithCancel(context.Background())
@@ -182,27 +186,30 @@ func (c *Cache) Move(ctx context.Context, m Move) error {
 	return err
 }
 
-// register adds a source. Two sources of one name and version would answer each
-// other's reads, so that is refused.
-func (c *Cache) register(o *origin) error {
+// register adds a key by add. Two of one name and version would answer each other's
+// reads, so that is refused.
+func (c *Cache) register(s *spec, add func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, other := range c.sources {
-		if other.spec.head == o.spec.head {
-			return fmt.Errorf("cache: key %s is declared twice", o.spec.head)
-		}
+	taken := func(other *spec) bool { return other.head == s.head }
+	if slices.ContainsFunc(c.sources, func(o *origin) bool { return taken(o.spec) }) ||
+		slices.ContainsFunc(c.pages, func(p *page) bool { return taken(p.spec) }) {
+		return fmt.Errorf("cache: key %s is declared twice", s.head)
 	}
-	c.sources = append(c.sources, o)
+	add()
 	return nil
 }
 
-// Specs returns what the sources of this cache have declared, by name.
+// Specs returns what the sources and pages of this cache have declared, by name.
 func (c *Cache) Specs() []Spec {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	specs := make([]Spec, 0, len(c.sources))
+	specs := make([]Spec, 0, len(c.sources)+len(c.pages))
 	for _, o := range c.sources {
 		specs = append(specs, o.spec.Spec)
+	}
+	for _, p := range c.pages {
+		specs = append(specs, p.spec.Spec)
 	}
 	slices.SortFunc(specs, func(a, b Spec) int {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Version, b.Version))

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,5 +85,22 @@ func TestCloseWaitsForALeaseThatMayHaveBeenGiven(t *testing.T) {
 		atRelease.release()
 		_, _ = reader() // of a process that is closed
 		equal(t, "and after it", ended(), true)
+	})
+}
+
+// A page that is composed when its process is closed fails, and so does any after it.
+func TestClosedProcessComposesNoPage(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		f.origin.hold("a") // ends with its context
+		reader := later(p.page, "a", "42")
+		ended := p.closing()
+		if r, err := reader(); err == nil {
+			t.Errorf("the page that was being composed is %q", r.Value)
+		}
+		equal(t, "Close has come to its end", ended(), true)
+		if r, err := p.page.Fetch(t.Context(), "a", "42"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("a page after it: got %q, %v", r.Value, err)
+		}
 	})
 }

@@ -24,6 +24,10 @@
 // then a store. A flight is the one fill of a key in this process that others may
 // join. A lease is the right to fill a key, held by one process of the fleet.
 //
+// A fragment is the value of a [Source]. It depends on its key alone and is kept in both
+// tiers. A [Page] is composed of fragments, and kept in L1 for as long as they count. A
+// response is a Source whose value is one handler's answer.
+//
 // # The invariant
 //
 // What is read from the origin is always younger than the snapshot it is stored
@@ -49,9 +53,10 @@
 // key.go, policy.go and tag.go declare what callers say. A read goes down through
 // source.go (the hit), flight.go (one read of a key past L1), resolve.go (what L2 has,
 // and what may be served of it), fill.go with lease.go and holding.go (one fill in the
-// fleet); nested.go is a load that reads other cached loads, refresh.go a fill that
-// nobody waits for, many.go many reads at a time. memory.go, and redis.go with
-// reading.go and entry.go, are the tiers. heard.go and subscription.go are what the
+// fleet); refresh.go is a fill that no read waits for, many.go many reads at a time. A page
+// is page.go (the hit, and the flight), compose.go (its fragments) and lastlook.go (why it
+// shows none that is too old). memory.go, and redis.go with reading.go and entry.go, are the
+// tiers. heard.go and subscription.go are what the
 // process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
 // Redis or the origin is left alone. through.go is a write that brings a copy up to date.
 // byhand.go and operator.go are for those who handle single copies; manifest.go and

@@ -85,7 +85,7 @@ func TestOriginThatKeepsFailingIsLeftAlone(t *testing.T) {
 		equal(t, "its outcome", how, Stale)
 
 		time.Sleep(breakerStep)
-		r, err := p.whole.Fetch(t.Context(), "kept", "42") // the probe has a part
+		r, err := p.page.Fetch(t.Context(), "kept", "42") // the probe is two loads
 		if err != nil {
 			t.Fatal(err)
 		}

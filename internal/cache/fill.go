@@ -8,7 +8,7 @@ import (
 
 // lead fills under the lease, or waits for the process that has it. seen is the
 // snapshot of the last read of L2.
-func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snapshot, part bool) answer {
+func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snapshot) answer {
 	patience := time.NewTimer(leaseLife)
 	defer patience.Stop()
 	for {
@@ -23,7 +23,7 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			return c.fillLeased(ctx, f, o, k, snap, r, l)
 		}
 		seen = snap
-		if a, ok := c.beingStored(k, seen, part); ok {
+		if a, ok := c.beingStored(f, k); ok {
 			leave()
 			return a
 		}
@@ -41,15 +41,23 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 			c.failed.note(k.text, err, c.now())
 			return answer{err: err, snap: seen}
 		}
-		if a, ok := c.beingStored(k, seen, part); ok {
+		if a, ok := c.beingStored(f, k); ok {
 			return a
 		}
 		snap, r, err = c.look(ctx, k, seen.tags, false)
-		if err != nil || !patient {
+		if err != nil {
 			return c.fill(ctx, o, k, snap, nil) // alone, once, without storing in L2
 		}
 		if a, ok := c.freshIn(o, k, snap, r); ok {
 			return a
+		}
+		if !patient { // nobody has filled it for the whole life of a lease
+			if r.entry != nil && r.state() == expired { // a changed one may lack this reader's own write
+				if a, ok := c.usableIn(o, k, snap, r); ok {
+					return a
+				}
+			}
+			return c.fill(ctx, o, k, snap, nil)
 		}
 		seen = snap
 	}
@@ -57,15 +65,11 @@ func (c *Cache) lead(ctx context.Context, f *flight, o *origin, k Key, seen snap
 
 // beingStored answers a read that was refused the lease because another fill of this
 // process has it: one that has looked again since the write for which the read did not
-// join its flight. What that has loaded answers before it is stored.
-//
-// A part must not be older than its whole, and may be although the process has heard of
-// no move: the message can be late. So its ids must be those that this flight has seen:
-// then nothing had moved by that time, and of a part's two flights (nested.go) the one
-// that nobody checks any more has looked after the whole had its ids.
-func (c *Cache) beingStored(k Key, seen snapshot, part bool) (answer, bool) {
+// join its flight. What that has loaded answers before it is stored, but no page that has
+// read ids since, and found it revoked.
+func (c *Cache) beingStored(f *flight, k Key) (answer, bool) {
 	a, ok := c.answerOf(c.holdings.copyOf(k.text))
-	return a, ok && (!part || stateOf(a.snap.ids, seen.ids) == fresh)
+	return a, ok && a.snap.n > f.after
 }
 
 // pollLease is how long a waiter goes without being told before it looks for
@@ -160,16 +164,11 @@ func (c *Cache) fillLeased(ctx context.Context, f *flight, o *origin, k Key, sna
 // fill loads under a snapshot that was taken before, and stores: in L2 if it holds
 // a lease, in L1 if nothing was heard meanwhile.
 func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *lease) answer {
-	w := c.newWhole(k, snap)
 	began := c.now()
-	loadCtx, cancel := context.WithTimeout(w.context(withAllowance(ctx, nil)), c.o.LoadTimeout)
+	loadCtx, cancel := context.WithTimeout(withAllowance(ctx, nil), c.o.LoadTimeout)
 	v, err := c.call(loadCtx, o, k)
 	cancel()
-	a := answer{value: v, outcome: Miss, snap: snap}
-	a.filled, a.snap.taken, a.err = w.result() // a part's failure counts also when the load went on without it
-	if a.err == nil {
-		a.err = err
-	}
+	a := answer{value: v, err: err, outcome: Miss, snap: snap, filled: snap.taken}
 	var body []byte
 	if a.err == nil {
 		body, a.err = o.encode(v)
@@ -284,7 +283,7 @@ func (c *Cache) keep(o *origin, k Key, a answer, size int) *l1Copy {
 	if until <= c.now() {
 		return nil // it would only push out a copy that is of use
 	}
-	copied := &l1Copy{answer: a, key: k.text, size: int64(len(k.text)+size) + copyOverhead, until: until}
+	copied := &l1Copy{answer: a, of: k, key: k.text, size: int64(len(k.text)+size) + copyOverhead, until: until}
 	c.l1.keep(copied)
 	return copied
 }

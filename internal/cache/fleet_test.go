@@ -33,14 +33,15 @@ func inFleet(t *testing.T, test func(*testing.T, *fleet)) {
 	})
 }
 
-// A process is one cache of the fleet, with two kinds of source: plain rows, and
-// wholes that are made of a row.
+// A process is one cache of the fleet, with two kinds of fragment, and pages that are
+// composed of one of each.
 type process struct {
 	*Cache
-	t     *testing.T
-	gate  *gate
-	row   *Source[string] // key: name; tag: row:NAME
-	whole *Source[string] // key: name, viewer; tag: row:NAME; reads the row as a part
+	t    *testing.T
+	gate *gate
+	row  *Source[string] // key: name; tag: row:NAME
+	own  *Source[string] // key: name, viewer; tag: own:NAME/VIEWER; it is the viewer's
+	page *Page[string]   // key: name, viewer; the row, a plus and the viewer's own
 
 	mu      sync.Mutex
 	post    post
@@ -60,6 +61,8 @@ var testPolicy = Policy{Fresh: 30 * time.Second, Stale: time.Minute, OnError: ti
 
 func rowTag(name string) Tag { return Tag("row:" + name) }
 
+func ownTag(name, viewer string) Tag { return Tag("own:" + name + "/" + viewer) }
+
 func rowSpec(name string) Spec {
 	return Spec{
 		Name: name, Version: 1, Dims: []string{"name"}, Policy: testPolicy,
@@ -67,10 +70,29 @@ func rowSpec(name string) Spec {
 	}
 }
 
-func wholeSpec(name string) Spec {
-	s := rowSpec(name)
-	s.Dims = append(s.Dims, "viewer")
-	return s
+func ownSpec(name string) Spec {
+	return Spec{
+		Name: name, Version: 1, Dims: []string{"name", "viewer"}, Owner: "viewer", Policy: testPolicy,
+		Tags: func(k Key) []Tag { return []Tag{ownTag(k.Get("name"), k.Get("viewer"))} },
+	}
+}
+
+func pageSpec(name string) PageSpec {
+	return PageSpec{Name: name, Version: 1, Dims: []string{"name", "viewer"}}
+}
+
+func textSize(v string) int { return len(v) }
+
+// compose composes a page of p's fragments. Both are named before either is waited for.
+func (p *process) compose(m *Composition) (string, error) {
+	name := m.Key().Get("name")
+	row, own := p.row.Want(m, name), p.own.Want(m, name, m.Key().Get("viewer"))
+	shared, err := row.Get()
+	if err != nil {
+		return "", err
+	}
+	mine, err := own.Get()
+	return shared + "+" + mine, err
 }
 
 // process starts a process with both tiers.
@@ -113,14 +135,8 @@ func (f *fleet) alone() *process {
 func (f *fleet) start(tier *Redis) *process {
 	p := &process{t: f.t, Cache: newCache(tier, Options{Answer: func(err error) bool { return errors.Is(err, errNothing) }})}
 	p.row = NewSource(p.Cache, rowSpec("row"), JSON[string]{}, f.origin.load)
-	p.whole = NewSource(p.Cache, wholeSpec("whole"), JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
-		part, err := p.row.GetOrSet(ctx, k.Get("name"))
-		if err != nil {
-			return "", err
-		}
-		own, err := f.origin.load(ctx, k)
-		return part + "+" + own, err
-	})
+	p.own = NewSource(p.Cache, ownSpec("own"), JSON[string]{}, f.origin.load)
+	p.page = NewPage(p.Cache, pageSpec("page"), textSize, p.compose)
 	return p
 }
 
@@ -165,6 +181,16 @@ func (p *process) read(name string) (string, Outcome) {
 	return r.Value, r.Outcome
 }
 
+// readPage returns what the process reads of a row's page for a viewer, and how.
+func (p *process) readPage(name, viewer string) (string, Outcome) {
+	p.t.Helper()
+	r, err := p.page.Fetch(p.t.Context(), name, viewer)
+	if err != nil {
+		p.t.Errorf("read the page %s of %s: %v", name, viewer, err)
+	}
+	return r.Value, r.Outcome
+}
+
 // write changes a row and tells p, as a writer does: commit, move, answer.
 func (f *fleet) write(p *process, name, value string, m func(...Tag) Move) {
 	f.t.Helper()
@@ -199,8 +225,13 @@ func (p *process) drain(rows ...string) bool {
 	return p.trust.holds()
 }
 
+// A fetcher is a source or a page.
+type fetcher[T any] interface {
+	Fetch(ctx context.Context, values ...string) (Result[T], error)
+}
+
 // later starts a read and returns a function that waits for what it got.
-func later[T any](s *Source[T], values ...string) func() (Result[T], error) {
+func later[T any](s fetcher[T], values ...string) func() (Result[T], error) {
 	type outcome struct {
 		r   Result[T]
 		err error

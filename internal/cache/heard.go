@@ -72,7 +72,18 @@ func (h *heard) watch(tags []Tag) snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.n++
-	s := snapshot{n: h.n, tags: tags, cells: make([]*cell, len(tags))}
+	return h.at(h.n, tags)
+}
+
+// watchFrom takes the process's half of a snapshot with a number that was taken before.
+func (h *heard) watchFrom(n uint64, tags []Tag) snapshot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.at(n, tags)
+}
+
+func (h *heard) at(n uint64, tags []Tag) snapshot {
+	s := snapshot{n: n, tags: tags, cells: make([]*cell, len(tags))}
 	for i, t := range tags {
 		s.cells[i] = h.cell(t)
 	}

@@ -55,77 +55,6 @@ func TestAuthorDoesNotJoinAFlightFromBeforeTheirWrite(t *testing.T) {
 	})
 }
 
-// Interleaving 3: a whole's snapshot is from after a move, and its part is in an L1 that
-// has not heard of it.
-func TestPartFromL1IsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		writer, p := f.process(), f.process()
-		f.origin.set("a", "old")
-		p.read("a") // the part is in p's L1
-		p.delayMessages()
-		f.write(writer, "a", "new", Changed)
-
-		r, err := p.whole.Fetch(t.Context(), "a", "42") // its snapshot is from after the move
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the whole", r.Value, "new+")
-		r, err = writer.whole.Fetch(t.Context(), "a", "42")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "what everybody else reads", r.Value, "new+")
-	})
-}
-
-// Interleaving 4: the same, with a part that comes from a flight under way.
-func TestPartFromAFlightUnderWayIsComparedWithTheSnapshotOfTheWhole(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		writer, p := f.process(), f.process()
-		f.origin.set("a", "old")
-		p.delayMessages()
-		atLoad := f.origin.hold("a")
-		first := later(p.whole, "a", "1") // its part's flight has read the old row
-		f.write(writer, "a", "new", Changed)
-
-		second := later(p.whole, "a", "2") // would join that flight
-		atLoad.release()
-		r, err := second()
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the whole that began after the move", r.Value, "new+")
-		if _, err := first(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// Interleaving 17: a part that is read while the ids of the whole are on their way.
-func TestPartFromWhileTheWholeWasAskingForItsIDsIsComparedWithThem(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		writer, p := f.process(), f.process()
-		f.origin.set("a", "old")
-		writer.read("a") // fills L2
-		p.send(late)
-		atSnapshot := p.gate.holdBefore("cf:l:{whole/1|name=a|viewer=42}")
-		whole := later(p.whole, "a", "42") // has its number, not yet its ids
-		p.read("a")                        // a younger number, and the old ids
-		f.write(writer, "a", "new", Changed)
-		atSnapshot.release()
-		r, err := whole()
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the whole", r.Value, "new+")
-		r, err = writer.whole.Fetch(t.Context(), "a", "42")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "what everybody else reads", r.Value, "new+")
-	})
-}
-
 // Interleaving 5: a tag that was evicted is recreated by a change, with no id for
 // revocations to replace.
 func TestTagRecreatedByAChangeStillCarriesRevocations(t *testing.T) {
@@ -171,55 +100,57 @@ func TestCopyRevokedWhileTheLoadRanIsNotServedWhenItFails(t *testing.T) {
 	})
 }
 
-// Interleaving 13: nothing has ids while L2 does not answer, and no ids equal no ids.
-func TestAbsentIDsEqualNothing(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		p := f.process()
-		f.redis.SetError("out of order") // no ids for anybody
-		f.origin.set("a", "one")
-		p.read("a")
-		time.Sleep(2 * time.Second)
-		f.origin.set("a", "two") // another process's write, whose move nobody can hear
-		r, err := p.whole.Fetch(t.Context(), "a", "42")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the whole", r.Value, "two+")
-	})
+// Interleaving 13: a page is composed of a row that has been in L1 for two seconds, of
+// which nothing could be heard since.
+func TestPageIsAsOldAsItsOldestFragment(t *testing.T) {
+	for _, tiers := range []struct {
+		name    string
+		process func(*fleet) *process
+		impair  func(*process)
+	}{
+		{"without L2", (*fleet).alone, func(*process) {}},
+		{"L2 is distrusted", (*fleet).process, func(p *process) { p.Distrust() }},
+		{"the message is lost", (*fleet).process, func(*process) {}},
+	} {
+		t.Run(tiers.name, func(t *testing.T) {
+			inFleet(t, func(t *testing.T, f *fleet) {
+				p, other := tiers.process(f), f.process()
+				tiers.impair(p)
+				f.origin.set("a", "one")
+				p.read("a") // at second 0
+				p.send(lost)
+				time.Sleep(2 * time.Second)
+				f.origin.set("a", "two")
+				other.Move(t.Context(), Changed(rowTag("a"))) // where it can be told, it is not heard
+				got, _ := p.readPage("a", "42")
+				equal(t, "at second 2, the row being two seconds old", got, "one+")
+				time.Sleep(3*time.Second - time.Millisecond)
+				_, how := p.readPage("a", "42")
+				equal(t, "before second 5", how, HitL1)
+				time.Sleep(time.Millisecond)
+				got, _ = p.readPage("a", "42")
+				equal(t, "at second 5", got, "two+")
+			})
+		})
+	}
 }
 
-// Interleaving 13: the age. A whole counts its five seconds from its own snapshot, and
-// its part has been in L1 for three.
-func TestWholeIsAsOldAsItsOldestPart(t *testing.T) {
+// Interleaving 13: the same of the time for which a page is fresh.
+func TestPageIsFreshForNoLongerThanItsFragments(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		f.origin.set("a", "one")
+		f.origin.set("a", "v")
 		p.read("a")
-		time.Sleep(3 * time.Second)
-		if _, err := p.whole.Fetch(t.Context(), "a", "42"); err != nil {
-			t.Fatal(err)
-		}
-		loads := f.origin.count()
-		equal(t, "loads: the row's and the whole's own", loads, 2)
-
-		// The part has been in L1 since 0 s, so the whole leaves L1 at 5 s, not at 8.
-		time.Sleep(2*time.Second + time.Millisecond)
-		r, err := p.whole.Fetch(t.Context(), "a", "42")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the outcome after 5 s", r.Outcome, HitL2)
-
-		// A part that was read from the origin 20 s ago leaves the whole at most the
-		// rest of its Fresh, jitter included.
-		time.Sleep(15 * time.Second)
+		time.Sleep(20 * time.Second)
 		for _, who := range []*process{p, f.process()} {
-			r, err = who.whole.Fetch(t.Context(), "a", "43")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if most := 33*time.Second - 20*time.Second; r.TTL > most {
-				t.Errorf("%v: still fresh for %v, want at most %v", r.Outcome, r.TTL, most)
+			for range 2 { // composed, and kept
+				r, err := who.page.Fetch(t.Context(), "a", "42")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if most := 33*time.Second - 20*time.Second; r.TTL <= 0 || r.TTL > most { // jitter included
+					t.Errorf("%v: still fresh for %v, want at most %v", r.Outcome, r.TTL, most)
+				}
 			}
 		}
 	})

@@ -18,6 +18,15 @@ type Spec struct {
 	Dims    []string // names of the dimensions, in the order in which they render
 	Policy  Policy
 
+	// Owner names the dimension that says whose the value is, if it is somebody's. A
+	// page that uses it is that somebody's, too: it has a dimension of the same name,
+	// with the same value.
+	Owner string
+
+	// Response says that the value is a whole answer to a client, and not a fragment of
+	// one. Its reads are counted apart.
+	Response bool
+
 	// Tags returns the tags of a key. They follow from the key and never from the
 	// content: what is under which tag must be known before the load, or the
 	// snapshot could not be taken first.
@@ -60,16 +69,29 @@ var (
 	validDim  = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
 )
 
+// compile checks a Spec and its policy.
 func compile(s Spec) (*spec, error) {
+	c, err := compileKey(s)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Policy.validate(); err != nil {
+		return nil, fmt.Errorf("cache: key %s: %w", c.head, err)
+	}
+	if s.Owner != "" && !slices.Contains(s.Dims, s.Owner) {
+		return nil, fmt.Errorf("cache: key %s has no dimension %q, which says whose it is", c.head, s.Owner)
+	}
+	return c, nil
+}
+
+// compileKey checks all of a Spec that makes a key.
+func compileKey(s Spec) (*spec, error) {
 	c := &spec{Spec: s, head: s.Name + "/" + strconv.Itoa(s.Version)}
 	switch {
 	case !validName.MatchString(s.Name):
 		return nil, fmt.Errorf("cache: %q is not a key name: lower-case words joined by dots", s.Name)
 	case s.Version < 1:
 		return nil, fmt.Errorf("cache: key %s needs a version from 1", s.Name)
-	}
-	if err := s.Policy.validate(); err != nil {
-		return nil, fmt.Errorf("cache: key %s: %w", c.head, err)
 	}
 	for i, d := range s.Dims {
 		if !validDim.MatchString(d) || slices.Contains(s.Dims[:i], d) {

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,9 @@ import (
 // the error of keys[i], whose result is then zero.
 func (s *Source[T]) GetMany(ctx context.Context, keys [][]string) (results []Result[T], errs []error) {
 	results = make([]Result[T], len(keys))
+	if err := alone(ctx, s.origin.spec); err != nil {
+		return results, slices.Repeat([]error{err}, len(keys))
+	}
 	for i, a := range s.cache.fetchMany(ctx, s.origin, keys) {
 		var err error
 		if results[i], err = result[T](&a, a.outcome, a.expires-s.cache.now()); err != nil {
@@ -28,21 +32,19 @@ func (s *Source[T]) GetMany(ctx context.Context, keys [][]string) (results []Res
 
 // fetchMany begins a read for each key and then waits for all of them.
 func (c *Cache) fetchMany(ctx context.Context, o *origin, keys [][]string) []answer {
-	in := wholeOf(ctx)
 	answers, reads := make([]answer, len(keys)), make([]*read, len(keys))
 	g := &glance{taken: make(chan struct{})}
 	var scratch [256]byte
 	for i, values := range keys {
 		text := o.spec.render(scratch[:0], values)
-		copied, _, hit := c.hit(o, text, values, in)
-		if hit {
+		if copied, _, hit := c.hit(o, text, values); hit {
 			answers[i] = copied.answer
 			answers[i].outcome = HitL1
 			continue
 		}
 		k := o.spec.key(string(text), values)
 		tags := o.tags(k)
-		reads[i] = c.begin(o, k, tags, copied, in, g.next(c, tags))
+		reads[i] = c.begin(o, k, tags, g.next(c, tags))
 		if r := reads[i]; r.flight != nil && !r.joined {
 			g.questions = append(g.questions, question{k.text, tags})
 		}

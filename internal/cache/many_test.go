@@ -125,38 +125,6 @@ func TestManyCopiesReadBeforeAMoveAreNotKeptInL1AfterIt(t *testing.T) {
 	})
 }
 
-// Rule 12 holds for parts that are read together.
-func TestManyPartsAreComparedWithTheSnapshotOfTheWhole(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		writer, p := f.process(), f.process()
-		spec := wholeSpec("list")
-		list := NewSource(p.Cache, spec, JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
-			parts, errs := p.row.GetMany(ctx, [][]string{{k.Get("name")}, {"foreign"}})
-			if errs == nil || errs[1] == nil {
-				t.Error("a part under a tag that the whole lacks was accepted")
-			}
-			return parts[0].Value, nil
-		})
-		f.origin.set("a", "old")
-		p.read("a")
-		p.send(late)
-		f.write(writer, "a", "new", Changed)
-		if r, err := list.Fetch(t.Context(), "a", "42"); err == nil {
-			t.Errorf("a whole whose part failed: got %q", r.Value)
-		}
-
-		good := NewSource(p.Cache, wholeSpec("good"), JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
-			parts, errs := p.row.GetMany(ctx, [][]string{{k.Get("name")}})
-			return parts[0].Value, errors.Join(errs...)
-		})
-		r, err := good.Fetch(t.Context(), "a", "42")
-		if err != nil {
-			t.Fatal(err)
-		}
-		equal(t, "the whole", r.Value, "new")
-	})
-}
-
 func TestManyReadsLeaveWithTheirCaller(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()

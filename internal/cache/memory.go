@@ -14,12 +14,14 @@ import (
 // its readers: a better copy replaces it.
 type l1Copy struct {
 	until  time.Duration // when it leaves L1: when it expires, or before
+	parts  []fragment    // what a page was composed of, the first to expire first; nil of all else
 	judged atomic.Uint64 // see heard.still
 	used   atomic.Bool   // see memory
 	answer
-	key  string
-	page bool  // a page, which is soon composed again of what L1 has: see memory
-	size int64 // under memory.mu once it is kept
+	of   Key
+	key  string // of, as text
+	page bool   // a page, which is soon composed again of what L1 has: see memory
+	size int64  // under memory.mu once it is kept
 }
 
 // A Growing value takes more room in the process after it was kept: it makes a part of

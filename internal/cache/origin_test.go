@@ -39,8 +39,8 @@ func (o *rows) count() int {
 	return o.loads
 }
 
-// load reads first and is held after, so that what it returns may be old, or deleted. Rows and
-// wholes are told apart by the viewer.
+// load reads first and is held after, so that what it returns may be old, or deleted. What is
+// a viewer's own has the viewer in its name: "a/42".
 func (o *rows) load(ctx context.Context, k Key) (string, error) {
 	name := k.Get("name")
 	if len(k.values) > 1 {

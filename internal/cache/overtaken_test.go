@@ -12,14 +12,13 @@ func TestAReadOvertakenByAWholeFlightDoesNotLoadAgain(t *testing.T) {
 				f.origin.set("a", "v")
 				o := p.row.origin
 				text := o.spec.render(nil, []string{"a"})
-				copied, _, hit := p.hit(o, text, []string{"a"}, nil)
-				if hit {
+				if _, _, hit := p.hit(o, text, []string{"a"}); hit {
 					t.Fatal("a cold key is a hit")
 				}
 				if _, err := p.row.GetOrSet(t.Context(), "a"); err != nil { // overtakes
 					t.Fatal(err)
 				}
-				a := p.fetch(t.Context(), o, o.spec.key(string(text), []string{"a"}), copied, nil)
+				a := p.fetch(t.Context(), o, o.spec.key(string(text), []string{"a"}))
 				if a.value != "v" || a.err != nil {
 					t.Errorf("got %v, %v", a.value, a.err)
 				}

@@ -152,6 +152,27 @@ func (r *Redis) ask(ctx context.Context, pipe redis.Pipeliner, q question, creat
 	}
 }
 
+// readIDs returns the ids of tags as they are now.
+func (r *Redis) readIDs(ctx context.Context, tags []Tag) ([]ids, error) {
+	now := make([]ids, len(tags))
+	err := r.call(ctx, func(ctx context.Context) error {
+		pipe := r.client.Pipeline()
+		pairs := make([]*redis.Cmd, len(tags))
+		for i, t := range tags {
+			pairs[i] = pipe.Do(ctx, "HMGET", r.tagKey(t), "c", "r")
+		}
+		_, _ = pipe.Exec(ctx)
+		for i, cmd := range pairs {
+			var err error
+			if now[i], err = idsOf(cmd); err != nil {
+				return fmt.Errorf("cache: read tag %s: %w", tags[i], err)
+			}
+		}
+		return nil
+	})
+	return now, err
+}
+
 // idsOf reads the reply of a command that returns the fields c and r of a tag.
 func idsOf(reply *redis.Cmd) (ids, error) {
 	pair, err := reply.Slice()

@@ -29,7 +29,7 @@ const (
 type RedisOptions struct {
 	Prefix   string        // of every key and channel; default "cf:"
 	Budget   time.Duration // the most that one read may give to Redis, and one other call may take; default 200 ms
-	PoolSize int           // connections for reads, besides a few for moves; default 20
+	PoolSize int           // connections for reads, besides a few for moves; default 64
 	Log      *slog.Logger  // default: discard
 
 	// Dial connects to the server. The default dials the URL's address.
@@ -39,7 +39,7 @@ type RedisOptions struct {
 func (o RedisOptions) withDefaults() RedisOptions {
 	o.Prefix = cmp.Or(o.Prefix, "cf:")
 	o.Budget = cmp.Or(o.Budget, 200*time.Millisecond)
-	o.PoolSize = cmp.Or(o.PoolSize, 20)
+	o.PoolSize = cmp.Or(o.PoolSize, 64)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -121,7 +121,7 @@ func NewRedis(url string, o RedisOptions) (*Redis, error) {
 
 func newRedis(client redis.UniversalClient, o RedisOptions) *Redis {
 	return &Redis{
-		client: client, prefix: o.Prefix, budget: o.Budget, log: o.Log,
+		client: client, prefix: o.Prefix, budget: o.Budget, log: o.Log, calls: breaker{most: l2Most},
 		turns: make(chan struct{}, o.PoolSize), ends: make(chan struct{}, endTurns), moves: make(chan struct{}, moveTurns),
 	}
 }
@@ -165,7 +165,7 @@ func (r *Redis) call(ctx context.Context, do func(context.Context) error) error 
 		return errOpen
 	}
 	return r.attempt(ctx, r.turns, func(ctx context.Context) error {
-		if !r.calls.allow() {
+		if !r.calls.allow(nil) {
 			return errOpen
 		}
 		err := do(ctx)

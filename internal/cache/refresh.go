@@ -38,7 +38,7 @@ func (a *answer) early(now time.Duration, random func() float64) bool {
 // copy does not get one from before their write by joining it. Nor does it ask again
 // what has just failed: the old copy is being served by many.
 func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
-	if c.origins.open() || c.failed.recent(k.text, c.now()) != nil {
+	if c.origins.refuses() || c.failed.recent(k.text, c.now()) != nil {
 		return
 	}
 	c.mu.Lock()
@@ -57,10 +57,7 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 		defer done()
 		ctx, cancel := context.WithTimeout(root, leaseLife)
 		defer cancel()
-		a, asked := c.refill(ctx, o, k, tags)
-		if asked {
-			c.judge(!c.away(a.err), a.err)
-		}
+		a := c.refill(ctx, o, k, tags)
 		if c.fault(a.err) {
 			c.o.Log.Warn("cache: refresh failed", "key", k.text, "error", a.err)
 		}
@@ -71,19 +68,33 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 
 // refill is the fill of a refresh. Without a lease it does not ask the origin, and
 // leaves the key to whoever has it, or to the first read after its time is over. While L2
-// is distrusted there are no leases, and each process fills for itself.
+// is distrusted there are no leases, and each process fills for itself. While every read is
+// answered with stale copies, a refresh is the probe that finds the origin back.
 //
 // It creates no ids: the copy that is being refreshed had all of them.
-func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a answer, asked bool) {
+func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a answer) {
+	var l *lease
+	var snap snapshot
+	var r reading
 	if c.l2 == nil {
-		return c.fill(ctx, o, k, c.watch(tags), nil), true
+		snap = c.watch(tags)
+	} else {
+		var err error
+		if l, snap, r, err = c.claim(ctx, k, tags, nil); l == nil && !errors.Is(err, errDistrusted) {
+			return answer{}
+		}
 	}
-	l, snap, r, err := c.claim(ctx, k, tags, nil)
-	switch {
-	case errors.Is(err, errDistrusted):
-		return c.fill(ctx, o, k, snap, nil), true
-	case l == nil:
-		return answer{}, false
+	if !c.origins.allow(nil) { // somebody else probes
+		c.release(ctx, l, refused, false)
+		return answer{}
 	}
-	return c.fillLeased(ctx, nil, o, k, snap, r, l), true
+	ended := false                                             // stays so when the load ends its goroutine
+	defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
+	if l == nil {
+		a = c.fill(ctx, o, k, snap, nil)
+	} else {
+		a = c.fillLeased(ctx, nil, o, k, snap, r, l)
+	}
+	ended = true
+	return a
 }

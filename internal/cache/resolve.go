@@ -40,8 +40,8 @@ func (c *Cache) approach(questions []question) ([]snapshot, error) {
 }
 
 // resolve answers a read past L1: from L2 if the policy allows, else by a fill.
-func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part bool) answer {
-	snap, policy := *f.snap.Load(), o.spec.Policy
+func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key) answer {
+	snap := *f.snap.Load()
 	var r reading
 	err := errNoL2
 	if c.l2 != nil {
@@ -52,46 +52,51 @@ func (c *Cache) resolve(ctx context.Context, f *flight, o *origin, k Key, part b
 		return a
 	}
 	if err == nil {
-		if a, ok := c.freshIn(o, k, snap, r); ok {
-			if a.early(c.now(), c.o.Rand) {
-				c.refresh(o, k, snap.tags)
-			}
+		if a, ok := c.atOnce(f, o, k, snap, r); ok {
 			return a
 		}
-		if !part && r.entry != nil && r.state() == expired && r.age() < r.entry.fresh+policy.Stale {
-			if a, ok := c.answerFrom(o, k, snap, r); ok {
-				o.stats.stood.add(whileRefreshing)
-				c.refresh(o, k, snap.tags)
-				return a
-			}
-		}
 	}
-	a := c.obtain(ctx, f, o, k, snap, err, part)
-	if c.fault(a.err) && !part && c.l2 != nil {
+	a := c.obtain(ctx, f, o, k, snap, err)
+	if c.fault(a.err) && c.l2 != nil {
 		return c.standIn(ctx, o, k, snap.tags, a)
 	}
 	return a
 }
 
+// atOnce answers a read with what was found in L2, if that is fresh, or expired and
+// being refreshed.
+func (c *Cache) atOnce(f *flight, o *origin, k Key, snap snapshot, r reading) (answer, bool) {
+	if a, ok := c.freshIn(o, k, snap, r); ok {
+		if a.early(c.now(), c.o.Rand) {
+			c.refresh(o, k, snap.tags)
+		}
+		return a, true
+	}
+	if f.exact || r.entry == nil || r.state() != expired || r.age() >= r.entry.fresh+o.spec.Policy.Stale {
+		return answer{}, false
+	}
+	a, ok := c.answerFrom(o, k, snap, r)
+	if ok {
+		o.stats.stood.add(whileRefreshing)
+		c.refresh(o, k, snap.tags)
+	}
+	return a, ok
+}
+
 // obtain loads, or waits for who does, unless that has just failed: for this key, or
 // for so many that the origin is taken to be away. Who asks a broken origin again
 // and again only keeps it broken, and waits longer for the copy that stands in.
-//
-// Parts pass the origin's breaker by. They are loaded because their whole was let
-// through, and may be needed for it to succeed as the probe.
-func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap snapshot, l2 error, part bool) (a answer) {
+func (c *Cache) obtain(ctx context.Context, f *flight, o *origin, k Key, snap snapshot, l2 error) (a answer) {
 	if err := c.failed.recent(k.text, c.now()); err != nil {
 		return answer{err: err, snap: snap}
 	}
-	if !part && !c.origins.allow() {
+	if !c.origins.allow(f.probe) {
 		return answer{err: fmt.Errorf("%w: the origin has been failing", ErrUnavailable), snap: snap}
 	}
-	ended := false // stays so when the load ends its goroutine
-	if !part {
-		defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
-	}
+	ended := false                                             // stays so when the load ends its goroutine
+	defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
 	if l2 == nil {
-		a = c.lead(ctx, f, o, k, snap, part)
+		a = c.lead(ctx, f, o, k, snap)
 	} else {
 		o.stats.softened(l2)
 		a = c.fill(ctx, o, k, snap, nil) // L2 is soft: failing to read it is a miss
@@ -130,20 +135,28 @@ func (c *Cache) standIn(ctx context.Context, o *origin, k Key, tags []Tag, failu
 	if a, ok := c.freshIn(o, k, snap, r); ok {
 		return a
 	}
+	if old, ok := c.usableIn(o, k, snap, r); ok {
+		c.o.Log.Warn("cache: load failed, serving a stale copy", "key", k.text, "error", failure.err)
+		return old
+	}
+	return failure
+}
+
+// usableIn makes an answer of what was read from L2 if it may be served stale where a
+// load is not to be had.
+func (c *Cache) usableIn(o *origin, k Key, snap snapshot, r reading) (answer, bool) {
 	if r.entry == nil || r.state() == revoked || r.age() >= r.entry.fresh+o.spec.Policy.OnError {
-		return failure
+		return answer{}, false
 	}
 	old, ok := c.answerFrom(o, k, snap, r)
-	if !ok {
-		return failure
-	}
-	if r.state() == changed {
+	switch {
+	case !ok:
+	case r.state() == changed:
 		o.stats.stood.add(whenChanged)
-	} else {
+	default:
 		o.stats.stood.add(whenExpired)
 	}
-	c.o.Log.Warn("cache: load failed, serving a stale copy", "key", k.text, "error", failure.err)
-	return old
+	return old, ok
 }
 
 // answerFrom makes an answer of an entry: stale, until it is known to be fresh.

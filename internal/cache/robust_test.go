@@ -366,17 +366,3 @@ func TestAbsentRedisDoesNotEmptyL1AgainAndAgain(t *testing.T) {
 		equal(t, "floors raised while there was nothing to lose", p.Stats().FloorsRaised, before)
 	})
 }
-
-func TestPartThatIsFreshForLongerThanItsWholeIsRefused(t *testing.T) {
-	inFleet(t, func(t *testing.T, f *fleet) {
-		p := f.process()
-		spec := wholeSpec("brief")
-		spec.Policy.Fresh = 10 * time.Second
-		whole := NewSource(p.Cache, spec, JSON[string]{}, func(ctx context.Context, k Key) (string, error) {
-			return p.row.GetOrSet(ctx, k.Get("name"))
-		})
-		if _, err := whole.GetOrSet(t.Context(), "a", "42"); err == nil || !strings.Contains(err.Error(), "fresh for longer") {
-			t.Errorf("got %v", err)
-		}
-	})
-}

@@ -16,7 +16,7 @@ func TestReadersOfACopyShareIt(t *testing.T) {
 					p = f.process()
 				}
 				type page struct{ Text string }
-				pages := NewSource(p.Cache, rowSpec("page"), JSON[*page]{}, func(ctx context.Context, k Key) (*page, error) {
+				pages := NewSource(p.Cache, rowSpec("shared"), JSON[*page]{}, func(ctx context.Context, k Key) (*page, error) {
 					text, err := f.origin.load(ctx, k)
 					return &page{text}, err
 				})

@@ -61,7 +61,7 @@ func NewSource[T any](c *Cache, s Spec, codec Codec[T], load func(context.Contex
 			return codec.Decode(b)
 		},
 	}
-	if err := c.register(o); err != nil {
+	if err := c.register(compiled, func() { c.sources = append(c.sources, o) }); err != nil {
 		panic(err)
 	}
 	return &Source[T]{cache: c, origin: o}
@@ -88,16 +88,17 @@ func recoverTo(err *error) {
 type Outcome int
 
 const (
-	Miss   Outcome = iota // by a load
-	HitL1                 // by a copy in the process
-	HitL2                 // by a copy in Redis
-	Stale                 // by a copy that is expired or changed, as the policy allows
-	Bypass                // by a load, with the cache off
+	Miss     Outcome = iota // by a load
+	HitL1                   // by a copy in the process
+	HitL2                   // by a copy in Redis
+	Composed                // a page, of copies alone
+	Stale                   // by a copy that is expired or changed, as the policy allows
+	Bypass                  // by a load, with the cache off
 )
 
 // String returns the outcome as the metrics name it.
 func (o Outcome) String() string {
-	return [...]string{"miss", "hit_l1", "hit_l2", "stale", "bypass"}[o]
+	return [...]string{"miss", "hit_l1", "hit_l2", "composed", "stale", "bypass"}[o]
 }
 
 // A Result is the answer to one read. Value is shared with other readers and must
@@ -110,10 +111,8 @@ type Result[T any] struct {
 
 // GetOrSet returns the value under the key with the given values, one for each
 // dimension of the Spec in order: a copy if the policy allows, else what the load
-// returns. The value is shared and must not be changed.
-//
-// Inside a load it returns fresh values only; see nested.go for what else holds
-// there.
+// returns. The value is shared and must not be changed. Inside a load it fails; see
+// alone.
 func (s *Source[T]) GetOrSet(ctx context.Context, values ...string) (T, error) {
 	r, err := s.Fetch(ctx, values...)
 	return r.Value, err
@@ -122,32 +121,51 @@ func (s *Source[T]) GetOrSet(ctx context.Context, values ...string) (T, error) {
 // Fetch is GetOrSet with the particulars. A hit in L1 allocates nothing.
 func (s *Source[T]) Fetch(ctx context.Context, values ...string) (Result[T], error) {
 	c, o := s.cache, s.origin
+	if err := alone(ctx, o.spec); err != nil {
+		return Result[T]{}, err
+	}
 	var scratch [256]byte
-	text, in := o.spec.render(scratch[:0], values), wholeOf(ctx)
-	copied, left, hit := c.hit(o, text, values, in)
-	if hit {
+	text := o.spec.render(scratch[:0], values)
+	if copied, left, hit := c.hit(o, text, values); hit {
 		return result[T](&copied.answer, HitL1, left)
 	}
-	a := c.fetch(ctx, o, o.spec.key(string(text), values), copied, in)
+	a := c.fetch(ctx, o, o.spec.key(string(text), values))
 	return result[T](&a, a.outcome, a.expires-c.now())
 }
 
 // hit looks into L1 and reports whether what is there answers a read, and for how
-// long it is still fresh. For a part of a whole that takes more; see nested.go.
-func (c *Cache) hit(o *origin, text []byte, values []string, in *whole) (copied *l1Copy, left time.Duration, answers bool) {
+// long it is still fresh.
+func (c *Cache) hit(o *origin, text []byte, values []string) (copied *l1Copy, left time.Duration, answers bool) {
 	copied = c.l1.get(text)
-	if copied == nil || in != nil {
-		return copied, 0, false
+	if copied == nil {
+		return nil, 0, false
 	}
 	now := c.now() // asking the clock is a fifth of a hit
 	if !c.valid(copied, now) {
-		return copied, 0, false
+		return nil, 0, false
 	}
 	o.stats.hitL1.Add(1)
 	if copied.early(now, c.o.Rand) {
 		c.refresh(o, o.spec.key(copied.key, values), copied.snap.tags)
 	}
 	return copied, copied.expires - now, true
+}
+
+type loadingKey struct{}
+
+// loading marks the context of a load with what it loads.
+func loading(ctx context.Context, s *spec) context.Context {
+	return context.WithValue(ctx, loadingKey{}, s)
+}
+
+// alone returns an error inside a load. What L2 holds depends on its key alone and uses
+// no other copy: else that would have to be among its tags, and be no older than they
+// are. What is made of several fragments is a [Page].
+func alone(ctx context.Context, asked *spec) error {
+	if s, inside := ctx.Value(loadingKey{}).(*spec); inside {
+		return fmt.Errorf("cache: the load of %s asks for %s: a load uses no fragment, a page does", s.head, asked.head)
+	}
+	return nil
 }
 
 func result[T any](a *answer, how Outcome, left time.Duration) (Result[T], error) {

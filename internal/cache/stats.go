@@ -26,14 +26,21 @@ type Stats struct {
 	L1Evictions uint64
 }
 
-// KeyStats counts the reads of one key by how they ended, and its loads.
+// KeyStats counts the reads of one key by how they ended, and its loads. A read of a page
+// is one here, and one more of each fragment that it uses: a ratio is of one kind, or it
+// counts what a client asked for several times over.
 type KeyStats struct {
-	HitL1  uint64
-	HitL2  uint64
-	Stale  uint64
-	Miss   uint64
-	Wait   uint64 // joined a flight under way
-	Errors uint64
+	Kind string // page, response or fragment
+
+	HitL1    uint64
+	HitL2    uint64
+	Composed uint64 // of a page: of copies alone
+	Stale    uint64
+	Miss     uint64 // something was loaded for it
+	Bypass   uint64 // loaded with the cache off
+	Errors   uint64
+
+	Joined uint64 // of these, those that waited for a flight under way; they ended as it did, or left before
 
 	Loads    uint64
 	LoadTime time.Duration // of all loads together
@@ -50,10 +57,10 @@ type KeyStats struct {
 
 // keyStats are the counters behind KeyStats.
 type keyStats struct {
-	hitL1, hitL2, stale, miss, wait, errors atomic.Uint64
-	loads, fenced, l2Errors, writtenThrough atomic.Uint64
-	loadNanos                               atomic.Int64
-	stood, refused, waits                   tally
+	hitL1, hitL2, composed, stale, miss, bypass, errors, joined atomic.Uint64
+	loads, fenced, l2Errors, writtenThrough                     atomic.Uint64
+	loadNanos                                                   atomic.Int64
+	stood, refused, waits                                       tally
 }
 
 // A tally counts what happens, by why.
@@ -82,8 +89,13 @@ func (t *tally) by(reasons ...string) map[string]uint64 {
 	return counts
 }
 
-// Why things happen, as the metrics name it.
+// Why things happen, and what is read, as the metrics name it.
 const (
+	// what a key is of
+	kindPage     = "page"
+	kindResponse = "response"
+	kindFragment = "fragment"
+
 	// a stale copy answered
 	whileRefreshing = "refreshing" // it is expired, and a refresh runs
 	whenExpired     = "expired"    // the load failed
@@ -111,19 +123,25 @@ const (
 	callError   = "error"
 )
 
-// count counts a read that L1 did not answer.
+// count counts a read that L1 did not answer, by what did. One that joined a flight is
+// answered by what the flight was: it says so to its client, too.
 func (s *keyStats) count(a answer, joined bool) {
+	if joined {
+		s.joined.Add(1)
+	}
 	switch {
 	case a.err != nil:
 		s.errors.Add(1)
-	case joined:
-		s.wait.Add(1)
 	case a.outcome == HitL1:
 		s.hitL1.Add(1)
 	case a.outcome == HitL2:
 		s.hitL2.Add(1)
+	case a.outcome == Composed:
+		s.composed.Add(1)
 	case a.outcome == Stale:
 		s.stale.Add(1)
+	case a.outcome == Bypass:
+		s.bypass.Add(1)
 	default:
 		s.miss.Add(1)
 	}
@@ -186,16 +204,31 @@ func (c *Cache) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, o := range c.sources {
-		k := &o.stats
-		s.Keys[o.spec.head] = KeyStats{
-			HitL1: k.hitL1.Load(), HitL2: k.hitL2.Load(), Stale: k.stale.Load(),
-			Miss: k.miss.Load(), Wait: k.wait.Load(), Errors: k.errors.Load(),
-			Loads: k.loads.Load(), LoadTime: time.Duration(k.loadNanos.Load()),
-			WrittenThrough: k.writtenThrough.Load(), Fenced: k.fenced.Load(), L2Errors: k.l2Errors.Load(),
-			Stood:   k.stood.by(whileRefreshing, whenExpired, whenChanged),
-			Refused: k.refused.by(leaseLost, overtaken, storeFailed),
-			Waits:   k.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),
-		}
+		s.Keys[o.spec.head] = o.stats.report(o.spec.kind())
+	}
+	for _, p := range c.pages {
+		s.Keys[p.spec.head] = p.stats.report(kindPage)
 	}
 	return s
+}
+
+// kind says what is kept under a source's key.
+func (s *spec) kind() string {
+	if s.Response {
+		return kindResponse
+	}
+	return kindFragment
+}
+
+func (s *keyStats) report(kind string) KeyStats {
+	return KeyStats{
+		Kind:  kind,
+		HitL1: s.hitL1.Load(), HitL2: s.hitL2.Load(), Composed: s.composed.Load(), Stale: s.stale.Load(),
+		Miss: s.miss.Load(), Bypass: s.bypass.Load(), Errors: s.errors.Load(), Joined: s.joined.Load(),
+		Loads: s.loads.Load(), LoadTime: time.Duration(s.loadNanos.Load()),
+		WrittenThrough: s.writtenThrough.Load(), Fenced: s.fenced.Load(), L2Errors: s.l2Errors.Load(),
+		Stood:   s.stood.by(whileRefreshing, whenExpired, whenChanged),
+		Refused: s.refused.by(leaseLost, overtaken, storeFailed),
+		Waits:   s.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),
+	}
 }

@@ -62,11 +62,13 @@ func (r *Redis) listen(ctx context.Context, message func(string), lost, missed f
 		if stood {
 			lost()
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(backoff):
-			backoff = min(backoff+100*time.Millisecond, time.Second)
+		if backoff > 0 { // the first time, it tries again at once
+			select {
+			case <-ctx.Done():
+			case <-time.After(backoff):
+			}
 		}
+		backoff = min(backoff+100*time.Millisecond, time.Second)
 	}
 }
 

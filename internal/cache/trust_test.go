@@ -71,28 +71,28 @@ func TestLostSubscriptionDistrustsL2UntilADrain(t *testing.T) {
 // The breaker: the nth failure in a row keeps calls back for min(n × 200 ms, 5 s).
 func TestBreakerKeepsItsSchedule(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b breaker
+		b := breaker{most: l2Most}
 		for n := 1; n <= 30; n++ {
-			if !b.allow() {
+			if !b.allow(nil) {
 				t.Fatalf("failure %d: the probe was not let through", n)
 			}
-			if n > 1 && b.allow() {
+			if n > 1 && b.allow(nil) {
 				t.Fatalf("failure %d: a second probe was let through", n)
 			}
 			b.done(false)
 			b.done(false) // another call that was under way counts with the first
 			wait := min(time.Duration(n)*200*time.Millisecond, 5*time.Second)
 			time.Sleep(wait - time.Nanosecond)
-			if b.allow() {
+			if b.allow(nil) {
 				t.Fatalf("failure %d: let through before %v", n, wait)
 			}
 			time.Sleep(time.Nanosecond)
 		}
-		if !b.allow() || !b.open() {
+		if !b.allow(nil) || !b.open() {
 			t.Fatal("half open: one probe")
 		}
 		b.done(true)
-		if b.open() || !b.allow() || !b.allow() {
+		if b.open() || !b.allow(nil) || !b.allow(nil) {
 			t.Error("a probe that succeeds closes it")
 		}
 	})
@@ -100,12 +100,12 @@ func TestBreakerKeepsItsSchedule(t *testing.T) {
 
 func TestBreakerForgetsFailuresThatNobodyFollowedUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var b breaker
-		b.allow()
+		b := breaker{most: l2Most}
+		b.allow(nil)
 		b.done(false)
 		time.Sleep(time.Minute)
 		for range 2 {
-			if !b.allow() || b.open() {
+			if !b.allow(nil) || b.open() {
 				t.Error("a minute later it is still half open")
 			}
 		}

@@ -31,13 +31,19 @@ func New(e *echo.Echo, c *cache.Cache) *Cached {
 // returns an error, which goes to the callers and is not stored. It panics when r
 // does not fit path or is declared twice: mistakes in the program, found at start.
 func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
+	m := c.newMounted(r, r.cacheControl(false), r.cacheControl(true))
+	m.tags, m.handler = r.tags(), h
+	m.source = cache.NewSource(c.cache, r.spec(), codec{}, m.load)
+	m.mount(g, path)
+}
+
+// newMounted prepares what all answers of a route have in common.
+func (c *Cached) newMounted(r Route, cacheControl, staleControl string) *mounted {
 	m := &mounted{
 		Cached:       c,
 		route:        r,
-		tags:         r.tags(),
-		handler:      h,
-		cacheControl: header(r.cacheControl(false)),
-		staleControl: header(r.cacheControl(true)),
+		cacheControl: header(cacheControl),
+		staleControl: header(staleControl),
 		vary:         header(r.vary()),
 	}
 	for d := identity.Dimensions(1); d != 0; d <<= 1 {
@@ -45,10 +51,14 @@ func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 			m.identity = append(m.identity, d)
 		}
 	}
-	m.source = cache.NewSource(c.cache, r.spec(), codec{}, m.load)
+	return m
+}
+
+// mount serves the route for GET and HEAD.
+func (m *mounted) mount(g *echo.Group, path string) {
 	m.path = g.GET(path, m.serve).Path
 	g.HEAD(path, m.serve)
-	if err := r.checkPath(m.path); err != nil {
+	if err := m.route.checkPath(m.path); err != nil {
 		panic(err)
 	}
 }
@@ -57,11 +67,14 @@ func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 type mounted struct {
 	*Cached
 	route    Route
-	tags     func(cache.Key) []cache.Tag
-	identity []identity.Dimensions // of route.Identity, one by one
-	handler  echo.HandlerFunc
-	path     string // with its prefix: "/api/posts/:id"
-	source   *cache.Source[*response]
+	identity []identity.Dimensions  // of route.Identity, one by one
+	path     string                 // with its prefix: "/api/posts/:id"
+	page     *cache.Page[*response] // nil: it is a response
+
+	// Of a response, which is one handler's answer:
+	source  *cache.Source[*response]
+	tags    func(cache.Key) []cache.Tag
+	handler echo.HandlerFunc
 
 	cacheControl, staleControl, vary []string
 }
@@ -74,11 +87,20 @@ func (m *mounted) serve(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := m.source.Fetch(req.Context(), values...)
+	r, err := m.fetch(req.Context(), values)
 	if err != nil {
 		return err
 	}
 	return m.write(req, c.Response(), r)
+}
+
+// fetch calls what it calls by name, not by a stored function: that would move a key's
+// values to the heap.
+func (m *mounted) fetch(ctx context.Context, values []string) (cache.Result[*response], error) {
+	if m.page != nil {
+		return m.page.Fetch(ctx, values...)
+	}
+	return m.source.Fetch(ctx, values...)
 }
 
 // Asked may be an echo.Context that knows who asks without the request's context:

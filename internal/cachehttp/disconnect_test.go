@@ -237,7 +237,7 @@ func TestCallersWhoDisconnectLeaveTheLoadAlone(t *testing.T) {
 	if stats.Loads == 0 || stats.Fenced > 0 {
 		t.Errorf("%+v", stats)
 	}
-	t.Logf("%d callers, %d of them left early; %d loads, %d callers joined one", rounds*callers, y.gone, stats.Loads, stats.Wait)
+	t.Logf("%d callers, %d of them left early; %d loads, %d callers joined one", rounds*callers, y.gone, stats.Loads, stats.Joined)
 	server.Close()
 	c.Close()
 	goleak.VerifyNone(t, before)

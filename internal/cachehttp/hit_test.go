@@ -2,6 +2,7 @@ package cachehttp
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -104,11 +105,30 @@ var clients = [][]string{
 
 // A hit looks nothing up, makes nothing and compresses nothing, whoever asks.
 func TestAHitAllocatesAndCompressesNothing(t *testing.T) {
-	e, c := echo.New(), cache.New(nil, cache.Options{})
-	defer c.Close()
-	cached := New(e, c)
-	compressor := cached.compressor
-	cached.GET(e.Group("/api"), "/things/:id", things, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, feedLike(8<<10)) })
+	body := feedLike(8 << 10)
+	for name, mount := range map[string]func(*Cached, *echo.Group, *cache.Cache){
+		"response": func(m *Cached, g *echo.Group, _ *cache.Cache) {
+			m.GET(g, "/things/:id", things, func(c echo.Context) error { return c.JSONBlob(http.StatusOK, body) })
+		},
+		"page": func(m *Cached, g *echo.Group, c *cache.Cache) {
+			thing, _ := newFragments(c)
+			p := Page{Name: "things", Version: 1, Path: things.Path, Query: things.Query, Identity: things.Identity, CacheControl: "private"}
+			m.Page(g, "/things/:id", p, func(p *Composing) (any, error) {
+				_, err := thing.Want(p.Composition, p.Param("id")).Get()
+				return json.RawMessage(body), err
+			})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, cached := bareSite(t, cache.Options{})
+			mount(cached, s.echo.Group("/api"), s.cache)
+			s.hits(cached)
+		})
+	}
+}
+
+func (s *site) hits(cached *Cached) {
+	t, e, compressor := s.t, s.echo, cached.compressor
 	w := &discarding{header: http.Header{}}
 	for _, accepts := range clients {
 		for _, conditional := range []string{"", "*", `"x", W/"y"`} {

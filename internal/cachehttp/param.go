@@ -61,8 +61,8 @@ func OneOf(name, def string, allowed ...string) Param {
 	}}
 }
 
-// Page is the number of a page, from 1 to 10,000; 1 when absent.
-func Page(name string) Param {
+// PageNumber is the number of a page, from 1 to 10,000; 1 when absent.
+func PageNumber(name string) Param {
 	return Param{Name: name, Default: "1", Parse: func(raw string) (string, error) {
 		if !isNumber(raw, 5) || len(raw) == 5 && raw > "10000" {
 			return "", errors.New("must be a number from 1 to 10000")

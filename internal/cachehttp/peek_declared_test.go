@@ -1,12 +1,15 @@
 package cachehttp_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -21,7 +24,7 @@ var cursors = cachehttp.NewCursors("a secret")
 func declared() cachehttp.Route {
 	r := peeked
 	r.Name = "declared"
-	r.Query = append(slices.Clone(r.Query), cachehttp.Text("q", 50), cachehttp.Page("page"), cachehttp.Cursor("after", cursors))
+	r.Query = append(slices.Clone(r.Query), cachehttp.Text("q", 50), cachehttp.PageNumber("page"), cachehttp.Cursor("after", cursors))
 	r.Identity = identity.User | identity.Locale | identity.FeedV2
 	return r
 }
@@ -35,40 +38,91 @@ func as(who identity.Caller) func(echo.Context) {
 
 func caller(c echo.Context) identity.Caller { return identity.From(c.Request().Context()) }
 
+// asPage declares a page with a route's key.
+func asPage(r cachehttp.Route) cachehttp.Page {
+	return cachehttp.Page{Name: r.Name, Version: r.Version, Path: r.Path, Query: r.Query, Identity: r.Identity, CacheControl: "private"}
+}
+
+// mountPage is mount for a page that is composed of one fragment.
+func mountPage(t *testing.T, how *cache.Options, r cachehttp.Route, before func(echo.Context), look func(*cachehttp.Composing) any) *echo.Echo {
+	t.Helper()
+	c, e := cache.New(nil, *how), echo.New()
+	t.Cleanup(c.Close)
+	part := cache.NewSource(c, cache.Spec{Name: "part", Version: 1, Policy: cache.Policy{Fresh: time.Minute}}, cache.JSON[int]{},
+		func(context.Context, cache.Key) (int, error) { return 1, nil })
+	api := e.Group("/api", func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			before(c)
+			return next(c)
+		}
+	})
+	cachehttp.New(e, c).Page(api, "/things/:id", asPage(r), func(p *cachehttp.Composing) (any, error) {
+		if _, err := part.Want(p.Composition).Get(); err != nil {
+			return nil, err
+		}
+		return look(p), nil
+	})
+	return e
+}
+
+// A page's function sees nothing but its key: that is all that it is handed.
+func TestAPageIsHandedItsKeyAndNothingElse(t *testing.T) {
+	var has []string
+	for i := range reflect.TypeFor[*cachehttp.Composing]().NumMethod() {
+		has = append(has, reflect.TypeFor[*cachehttp.Composing]().Method(i).Name)
+	}
+	if want := []string{"Caller", "Key", "Param", "Tags", "Version"}; !slices.Equal(has, want) {
+		t.Errorf("a page may call %q, want %q: what else does it see of the request?", has, want)
+	}
+}
+
 // What is declared is seen, in the one form that it has in the key.
 func TestACachedHandlerSeesWhatItsKeyDeclares(t *testing.T) {
 	german := identity.NewCaller(42, identity.Admin, "de", true)
 	param := func(name string) func(echo.Context) any {
 		return func(c echo.Context) any { return c.QueryParam(name) }
 	}
+	composed := func(name string) func(*cachehttp.Composing) any {
+		return func(p *cachehttp.Composing) any { return p.Param(name) }
+	}
+	composedFor := func(look func(identity.Caller) any) func(*cachehttp.Composing) any {
+		return func(p *cachehttp.Composing) any { return look(p.Caller()) }
+	}
 	for _, row := range []struct {
 		name  string
 		query string
 		who   identity.Caller
 		look  func(echo.Context) any
+		page  func(*cachehttp.Composing) any // nil: a page has no such thing
 		want  any
 	}{
-		{name: "path parameter", look: func(c echo.Context) any { return c.Param("id") }, want: "12"},
+		{name: "path parameter", look: func(c echo.Context) any { return c.Param("id") }, page: composed("id"), want: "12"},
 		{name: "path", look: func(c echo.Context) any { return c.Request().URL.Path }, want: target},
 		{name: "pattern", look: func(c echo.Context) any { return c.Path() }, want: "/api/things/:id"},
 
-		{name: "query parameter", query: "limit=10", look: param("limit"), want: "10"},
-		{name: "default of one that is absent", look: param("limit"), want: "20"},
-		{name: "default of one that is empty", query: "limit=", look: param("limit"), want: "20"},
-		{name: "first of two values", query: "limit=10&limit=20", look: param("limit"), want: "10"},
-		{name: "text, decoded", query: "q=a%26b%3Dc+d%7C%25", look: param("q"), want: "a&b=c d|%"},
+		{name: "query parameter", query: "limit=10", look: param("limit"), page: composed("limit"), want: "10"},
+		{name: "default of one that is absent", look: param("limit"), page: composed("limit"), want: "20"},
+		{name: "default of one that is empty", query: "limit=", look: param("limit"), page: composed("limit"), want: "20"},
+		{name: "first of two values", query: "limit=10&limit=20", look: param("limit"), page: composed("limit"), want: "10"},
+		{name: "text, decoded", query: "q=a%26b%3Dc+d%7C%25", look: param("q"), page: composed("q"), want: "a&b=c d|%"},
 		{name: "text in a form", query: "q=a%26b", look: func(c echo.Context) any { return c.FormValue("q") }, want: "a&b"},
-		{name: "page", query: "page=3", look: param("page"), want: "3"},
-		{name: "cursor, opened", query: "after=" + cursors.Seal("newest,991"), look: param("after"), want: "newest,991"},
+		{name: "page", query: "page=3", look: param("page"), page: composed("page"), want: "3"},
+		{name: "cursor, opened", query: "after=" + cursors.Seal("newest,991"), look: param("after"), page: composed("after"), want: "newest,991"},
 		{name: "all of the query, in order", query: "page=2&limit=10&q=%C3%A9", look: func(c echo.Context) any { return c.QueryString() },
 			want: "after=&limit=10&page=2&q=%C3%A9"},
 
-		{name: "user", who: german, look: func(c echo.Context) any { return caller(c).User() }, want: identity.UserID(42)},
-		{name: "nobody", look: func(c echo.Context) any { return caller(c).User() }, want: identity.UserID(0)},
-		{name: "locale", who: german, look: func(c echo.Context) any { return caller(c).Locale() }, want: "de"},
-		{name: "default locale", look: func(c echo.Context) any { return caller(c).Locale() }, want: "en"},
-		{name: "flag", who: german, look: func(c echo.Context) any { return caller(c).FeedV2() }, want: true},
-		{name: "flag that is off", look: func(c echo.Context) any { return caller(c).FeedV2() }, want: false},
+		{name: "user", who: german, look: func(c echo.Context) any { return caller(c).User() },
+			page: composedFor(func(who identity.Caller) any { return who.User() }), want: identity.UserID(42)},
+		{name: "nobody", look: func(c echo.Context) any { return caller(c).User() },
+			page: composedFor(func(who identity.Caller) any { return who.User() }), want: identity.UserID(0)},
+		{name: "locale", who: german, look: func(c echo.Context) any { return caller(c).Locale() },
+			page: composedFor(func(who identity.Caller) any { return who.Locale() }), want: "de"},
+		{name: "default locale", look: func(c echo.Context) any { return caller(c).Locale() },
+			page: composedFor(func(who identity.Caller) any { return who.Locale() }), want: "en"},
+		{name: "flag", who: german, look: func(c echo.Context) any { return caller(c).FeedV2() },
+			page: composedFor(func(who identity.Caller) any { return who.FeedV2() }), want: true},
+		{name: "flag that is off", look: func(c echo.Context) any { return caller(c).FeedV2() },
+			page: composedFor(func(who identity.Caller) any { return who.FeedV2() }), want: false},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, how := range []*cache.Options{inCache, off} {
@@ -80,6 +134,18 @@ func TestACachedHandlerSeesWhatItsKeyDeclares(t *testing.T) {
 				e.ServeHTTP(httptest.NewRecorder(), sent(func(r *http.Request) { r.URL.RawQuery = row.query }))
 				if saw != row.want {
 					t.Errorf("the handler sees %v, want %v", saw, row.want)
+				}
+				if row.page == nil {
+					continue
+				}
+				saw = nil
+				e = mountPage(t, how, declared(), as(row.who), func(p *cachehttp.Composing) any {
+					saw = row.page(p)
+					return saw
+				})
+				e.ServeHTTP(httptest.NewRecorder(), sent(func(r *http.Request) { r.URL.RawQuery = row.query }))
+				if saw != row.want {
+					t.Errorf("the page sees %v, want %v", saw, row.want)
 				}
 			}
 		})
@@ -127,20 +193,24 @@ func TestACachedHandlerThatLooksAtAnUndeclaredPartOfTheCallerFails(t *testing.T)
 			for _, how := range []*cache.Options{inCache, off} {
 				r := declared()
 				r.Identity = row.declared
-				e := mount(t, how, r, as(caller), func(c echo.Context) error {
-					return c.JSON(http.StatusOK, row.look(identity.From(c.Request().Context())))
-				})
-				var failed error
-				e.HTTPErrorHandler = func(err error, c echo.Context) { failed = err; _ = c.NoContent(http.StatusTeapot) }
-				answer := httptest.NewRecorder()
-				e.ServeHTTP(answer, sent(nil))
-				want := fmt.Sprintf("cache: load panicked: the handler behind key declared read the caller's %s, which the key does not declare", row.name)
-				var panicked *cache.PanicError
-				if !errors.As(failed, &panicked) || panicked.Error() != want {
-					t.Errorf("%s, asked by %s: %v, want %s", row.name, who, failed, want)
-				}
-				if answer.Code != http.StatusTeapot || answer.Body.Len() > 0 {
-					t.Errorf("%s, asked by %s: answered %d %s", row.name, who, answer.Code, answer.Body)
+				for kind, e := range map[string]*echo.Echo{
+					"response": mount(t, how, r, as(caller), func(c echo.Context) error {
+						return c.JSON(http.StatusOK, row.look(identity.From(c.Request().Context())))
+					}),
+					"page": mountPage(t, how, r, as(caller), func(p *cachehttp.Composing) any { return row.look(p.Caller()) }),
+				} {
+					var failed error
+					e.HTTPErrorHandler = func(err error, c echo.Context) { failed = err; _ = c.NoContent(http.StatusTeapot) }
+					answer := httptest.NewRecorder()
+					e.ServeHTTP(answer, sent(nil))
+					want := fmt.Sprintf("cache: load panicked: the handler behind key declared read the caller's %s, which the key does not declare", row.name)
+					var panicked *cache.PanicError
+					if !errors.As(failed, &panicked) || panicked.Error() != want {
+						t.Errorf("%s of a %s, asked by %s: %v, want %s", row.name, kind, who, failed, want)
+					}
+					if answer.Code != http.StatusTeapot || answer.Body.Len() > 0 {
+						t.Errorf("%s of a %s, asked by %s: answered %d %s", row.name, kind, who, answer.Code, answer.Body)
+					}
 				}
 			}
 		}
@@ -160,18 +230,26 @@ func TestARouteWithAnUndeclaredPathParameterIsRefused(t *testing.T) {
 		"/things/:id/*":     {cachehttp.ID("id")},
 		"/things":           {cachehttp.ID("id")},
 	} {
-		c := cache.New(nil, cache.Options{})
 		r := peeked
 		r.Path = params
-		e := echo.New()
-		refused := func() (refused bool) {
-			defer func() { refused = recover() != nil }()
-			cachehttp.New(e, c).GET(e.Group("/api"), path, r, func(c echo.Context) error { return c.String(http.StatusOK, "") })
-			return false
-		}()
-		c.Close()
-		if !refused {
-			t.Errorf("%s with %d declared path parameters was mounted", path, len(params))
+		for name, mount := range map[string]func(*cachehttp.Cached, *echo.Group){
+			"response": func(c *cachehttp.Cached, g *echo.Group) {
+				c.GET(g, path, r, func(c echo.Context) error { return c.String(http.StatusOK, "") })
+			},
+			"page": func(c *cachehttp.Cached, g *echo.Group) {
+				c.Page(g, path, asPage(r), func(*cachehttp.Composing) (any, error) { return 1, nil })
+			},
+		} {
+			c, e := cache.New(nil, cache.Options{}), echo.New()
+			refused := func() (refused bool) {
+				defer func() { refused = recover() != nil }()
+				mount(cachehttp.New(e, c), e.Group("/api"))
+				return false
+			}()
+			c.Close()
+			if !refused {
+				t.Errorf("a %s at %s with %d declared path parameters was mounted", name, path, len(params))
+			}
 		}
 	}
 }

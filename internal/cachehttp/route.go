@@ -50,7 +50,11 @@ func UserTagOf(value string) cache.Tag { return cache.Tag("user:" + value) }
 
 // spec compiles the route to the key that the cache knows.
 func (r Route) spec() cache.Spec {
-	var dims []string
+	return cache.Spec{Name: r.Name, Version: r.Version, Dims: r.dims(), Policy: r.Policy, Tags: r.tags(), Response: true}
+}
+
+// dims are the dimensions of the route's key.
+func (r Route) dims() (dims []string) {
 	for _, p := range r.Path {
 		dims = append(dims, p.Name)
 	}
@@ -58,7 +62,7 @@ func (r Route) spec() cache.Spec {
 	for _, p := range r.Query {
 		dims = append(dims, p.Name)
 	}
-	return cache.Spec{Name: r.Name, Version: r.Version, Dims: dims, Policy: r.Policy, Tags: r.tags()}
+	return dims
 }
 
 // tags adds the user's tag to those that the route declares.

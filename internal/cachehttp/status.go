@@ -13,11 +13,12 @@ const HeaderCache = "X-Cache"
 
 // The values of X-Cache, by outcome.
 var outcomes = [...][]string{
-	cache.Miss:   header("MISS"),
-	cache.HitL1:  header("HIT"),
-	cache.HitL2:  header("HIT"),
-	cache.Stale:  header("STALE"),
-	cache.Bypass: header("BYPASS"),
+	cache.Miss:     header("MISS"),
+	cache.HitL1:    header("HIT"),
+	cache.HitL2:    header("HIT"),
+	cache.Composed: header("HIT"),
+	cache.Stale:    header("STALE"),
+	cache.Bypass:   header("BYPASS"),
 }
 
 // statuses has the values of Cache-Status (RFC 9211): the same in the words of a
@@ -29,17 +30,18 @@ var outcomes = [...][]string{
 // stale copy has no ttl: what makes it stale may be a write, not its age. Whether a
 // load was stored, or shared with others, is not claimed either.
 type statuses struct {
-	timed         [3][timedSeconds][]string // by outcome and seconds
+	timed         [4][timedSeconds][]string // by outcome and seconds
 	stale, bypass []string
 }
 
 // timedSeconds covers five minutes (cache.Medium) with their jitter.
 const timedSeconds = 331
 
-var timedFormats = [3]string{
-	cache.Miss:  "communityfeed; fwd=miss; ttl=%d",
-	cache.HitL1: "communityfeed; hit; ttl=%d; detail=l1",
-	cache.HitL2: "communityfeed; hit; ttl=%d; detail=l2",
+var timedFormats = [4]string{
+	cache.Miss:     "communityfeed; fwd=miss; ttl=%d",
+	cache.HitL1:    "communityfeed; hit; ttl=%d; detail=l1",
+	cache.HitL2:    "communityfeed; hit; ttl=%d; detail=l2",
+	cache.Composed: "communityfeed; hit; ttl=%d; detail=composed",
 }
 
 func newStatuses() *statuses {

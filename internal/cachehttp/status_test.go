@@ -20,6 +20,7 @@ func TestCacheStatusTellsEachOutcome(t *testing.T) {
 		{cache.HitL2, 330 * time.Second, "communityfeed; hit; ttl=330; detail=l2"},
 		{cache.HitL2, timedSeconds * time.Second, "communityfeed; hit; ttl=331; detail=l2"},
 		{cache.HitL2, 24 * time.Hour, "communityfeed; hit; ttl=86400; detail=l2"},
+		{cache.Composed, 23 * time.Second, "communityfeed; hit; ttl=23; detail=composed"},
 		{cache.Miss, 30 * time.Second, "communityfeed; fwd=miss; ttl=30"},
 		{cache.Stale, 0, "communityfeed; hit; detail=stale"},
 		{cache.Bypass, 0, "communityfeed; fwd=bypass"},
@@ -33,7 +34,7 @@ func TestCacheStatusTellsEachOutcome(t *testing.T) {
 // Most that is served is in the table: routes are fresh for up to five minutes.
 func TestUsualStatusesAreMadeInAdvance(t *testing.T) {
 	s := newStatuses()
-	for _, how := range []cache.Outcome{cache.Miss, cache.HitL1, cache.HitL2, cache.Stale, cache.Bypass} {
+	for _, how := range []cache.Outcome{cache.Miss, cache.HitL1, cache.HitL2, cache.Composed, cache.Stale, cache.Bypass} {
 		for _, left := range []time.Duration{0, time.Second, cache.Medium + cache.Medium/10} {
 			if n := testing.AllocsPerRun(10, func() { s.of(how, left) }); n != 0 {
 				t.Errorf("%v with %v left: %v allocations", how, left, n)

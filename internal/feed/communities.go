@@ -2,7 +2,6 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -40,26 +39,6 @@ func (s *Store) Communities(ctx context.Context, viewer identity.UserID, after C
 		return nil, false, fmt.Errorf("listing communities: %w", err)
 	}
 	return list[:min(limit, len(list))], len(list) > limit, nil
-}
-
-// Community reads one community as the viewer sees it.
-func (s *Store) Community(ctx context.Context, id CommunityID, viewer identity.UserID) (Community, error) {
-	return community(ctx, s.read, id, viewer)
-}
-
-func community(ctx context.Context, q querier, id CommunityID, viewer identity.UserID) (Community, error) {
-	rows, err := q.Query(ctx, communitySQL+`c.id = $2`, viewer, id)
-	if err != nil {
-		return Community{}, fmt.Errorf("reading community %d: %w", id, err)
-	}
-	c, err := pgx.CollectExactlyOneRow(rows, scanCommunity)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Community{}, communityNotFound(id)
-	}
-	if err != nil {
-		return Community{}, fmt.Errorf("reading community %d: %w", id, err)
-	}
-	return c, nil
 }
 
 // CreateCommunity begins a community that the caller owns and is a member of.

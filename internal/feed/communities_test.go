@@ -1,7 +1,9 @@
 package feed
 
 import (
+	"fmt"
 	"net/http"
+	"regexp"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,11 +16,6 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	owner, member, outsider := w.user("Owner"), w.user("Member"), w.user("Outsider")
 	id := w.community(Private, owner, member)
 	post := w.post(member, id, "Secret")
-	page, err := w.Shared(t.Context(), id, Newest, start, 10)
-	if err != nil || !page.Private {
-		t.Fatalf("the shared part of a private community: %+v, %v", page, err)
-	}
-
 	for _, c := range []struct {
 		name string
 		who  identity.Caller
@@ -29,12 +26,12 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 		{"outsider", outsider, http.StatusNotFound},
 		{"nobody", identity.Caller{}, http.StatusNotFound},
 	} {
-		_, err := w.Community(t.Context(), id, c.who.User())
-		wantStatus(t, c.name+" reads the community", err, c.want)
-		_, err = w.shown(c.who, id, page)
-		wantStatus(t, c.name+" reads its page", err, c.want)
-		_, err = w.Post(t.Context(), post, "en", c.who.User())
-		wantStatus(t, c.name+" reads its post", err, c.want)
+		for _, path := range []string{
+			fmt.Sprintf("/communities/%d", id), fmt.Sprintf("/communities/%d/posts", id), fmt.Sprintf("/posts/%d", post),
+		} {
+			_, err := read[any](w, c.who, path)
+			wantStatus(t, c.name+" reads "+path, err, c.want)
+		}
 		list, _, err := w.Communities(t.Context(), c.who.User(), 0, 10)
 		if err != nil || (len(list) == 1) != (c.want == http.StatusOK) {
 			t.Errorf("%s lists %d communities (%v)", c.name, len(list), err)
@@ -42,14 +39,17 @@ func TestPrivateCommunityIsNotFoundByOutsiders(t *testing.T) {
 	}
 
 	// The answer to an outsider is the one to a question about nothing at all.
-	_, hidden := w.Community(t.Context(), id, outsider.User())
-	w.exec(`ALTER SEQUENCE communities_id_seq RESTART 5000`)
-	_, missing := w.Community(t.Context(), id+1, outsider.User())
-	if status(hidden) != status(missing) {
-		t.Errorf("hidden answers %v, missing %v", hidden, missing)
-	}
-	if _, err := w.Shared(t.Context(), id+1, Newest, start, 10); status(err) != http.StatusNotFound {
-		t.Errorf("the shared part of no community: %v, want a 404", err)
+	for hidden, missing := range map[string]string{
+		fmt.Sprintf("/communities/%d", id):       "/communities/5000",
+		fmt.Sprintf("/communities/%d/posts", id): "/communities/5000/posts",
+		fmt.Sprintf("/posts/%d", post):           "/posts/5000",
+	} {
+		_, is := read[any](w, outsider, hidden)
+		_, isNot := read[any](w, outsider, missing)
+		number := regexp.MustCompile(`[0-9]+ was not found`)
+		if got, want := number.ReplaceAllString(is.Error(), ""), number.ReplaceAllString(isNot.Error(), ""); got != want {
+			t.Errorf("hidden answers %v, missing %v", is, isNot)
+		}
 	}
 }
 
@@ -107,9 +107,9 @@ func TestRemovedMemberSeesNothingAnyMore(t *testing.T) {
 	if err := w.RemoveMember(t.Context(), owner, id, member.User()); err != nil {
 		t.Fatal(err)
 	}
-	_, err := w.shown(member, id, SharedPage{Private: true})
+	_, err := read[feedBody](w, member, fmt.Sprintf("/communities/%d/posts", id))
 	wantStatus(t, "page", err, http.StatusNotFound)
-	_, err = w.Post(t.Context(), post, "en", member.User())
+	_, err = read[SinglePost](w, member, fmt.Sprintf("/posts/%d", post))
 	wantStatus(t, "post", err, http.StatusNotFound)
 }
 

@@ -2,36 +2,42 @@
 // queries, the handlers, the routes, the events and what each event makes stale.
 //
 // Its idea is the composed page. Which posts a page of a community shows, in one order,
-// is the same for every reader; it is loaded once, in all languages, and kept under a
-// key of its own. What is personal about the page is the same for all pages of one
-// reader: where they are a member, which posts they like, whose posts they do not want
-// to see. That is loaded once as well, under a key of theirs. So a page that nobody has
-// asked for yet is put together without a query if its parts are at hand.
+// is the same for every reader: it is loaded once, in all languages, and cached as a
+// fragment. What is personal about the page is the same for all pages of one reader: which
+// posts they like, whose posts they do not want to see, where they are a member. These are
+// fragments, too, of that reader. So a page that was never asked for is composed without a
+// query if its fragments are there.
 //
 // Its invariant: nobody but a member learns that a private community or its posts
 // exist. To everybody else, reads and writes answer as if there were nothing.
 package feed
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 )
 
 // CommunityID is a community's number.
 type CommunityID int64
 
-// Tag names the community and its pages of posts.
+// Tag names the community itself.
 func (id CommunityID) Tag() cache.Tag { return communityTag(id.String()) }
+
+// PostsTag names what is posted in the community.
+func (id CommunityID) PostsTag() cache.Tag { return postsTag(id.String()) }
 
 func (id CommunityID) String() string { return strconv.FormatInt(int64(id), 10) }
 
 // PostID is a post's number.
 type PostID int64
 
-// Tag names the post's own page.
+// Tag names the post.
 func (id PostID) Tag() cache.Tag { return postTag(id.String()) }
 
 func (id PostID) String() string { return strconv.FormatInt(int64(id), 10) }
@@ -39,8 +45,45 @@ func (id PostID) String() string { return strconv.FormatInt(int64(id), 10) }
 // communities is the tag of every list of communities.
 const communities cache.Tag = "communities"
 
-// Keys hold ids as text, so a route's tags are made from text as well.
-func communityTag(id string) cache.Tag { return cache.Tag("community:" + id) }
+// Keys hold ids as text, so tags are made from text as well.
+func communityTag(id string) cache.Tag { return cache.Tag("about:" + id) }
+
+func postsTag(community string) cache.Tag { return cache.Tag("community:" + community) }
+
+func membershipTag(community, user string) cache.Tag {
+	return cache.Tag("member:" + community + ":" + user)
+}
+
+// membershipsTag names all memberships of a user.
+func membershipsTag(user string) cache.Tag { return cache.Tag(memberships + user) }
+
+// readerTag names what a user likes and blocks.
+func readerTag(user string) cache.Tag { return cache.Tag(readers + user) }
+
+const (
+	memberships = "members:"
+	readers     = "reader:"
+)
+
+// FormerTags adds to the tags of a move what the version of the service before this one
+// knows them by: there, all that concerns a user moves the user's tag. It is for the time
+// in which processes of both versions run. What they move reaches this version without
+// it, since all that is of one user carries the user's tag.
+func FormerTags(tags []cache.Tag) []cache.Tag {
+	all := slices.Clone(tags)
+	for _, t := range tags {
+		for _, prefix := range []string{memberships, readers} {
+			if user, ok := strings.CutPrefix(string(t), prefix); ok {
+				all = append(all, cachehttp.UserTagOf(user))
+			}
+		}
+	}
+	return all
+}
+
+// FormerKey is a key that the version before has and this one has not: while it is on
+// record, processes of both may run.
+const FormerKey = "feed.shared/3"
 
 func postTag(id string) cache.Tag { return cache.Tag("post:" + id) }
 

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -17,41 +16,19 @@ import (
 
 // Handler answers the domain's requests: the reads here, the writes in writes.go.
 //
-// A read runs on a request that was rebuilt from a key. It sees the parameters in
-// their canonical form and the identity that its route declares, nothing else.
+// A read sees the parameters in their canonical form and the identity that its route
+// declares, nothing else. Whether its reader may see a community is decided before
+// anything of the community is shown.
 type Handler struct {
-	store   *Store
-	shared  *cache.Source[SharedPage]
-	readers *cache.Source[Reader]
-	cursors *cachehttp.Cursors
+	store     *Store
+	cache     *cache.Cache
+	fragments fragments
+	cursors   *cachehttp.Cursors
 }
 
-// NewHandler returns a handler that keeps the parts of pages in the cache.
+// NewHandler returns a handler that composes its pages of fragments in the cache.
 func NewHandler(store *Store, c *cache.Cache, cursors *cachehttp.Cursors) *Handler {
-	return &Handler{
-		store:   store,
-		shared:  cache.NewSource(c, sharedPart, cache.JSON[SharedPage]{}, store.loadShared),
-		readers: cache.NewSource(c, readerPart, cache.JSON[Reader]{}, store.loadReader),
-		cursors: cursors,
-	}
-}
-
-// loadShared is the load behind sharedPart: everything comes from the key.
-func (s *Store) loadShared(ctx context.Context, k cache.Key) (SharedPage, error) {
-	id, err := strconv.ParseInt(k.Get("community"), 10, 64)
-	if err != nil {
-		return SharedPage{}, fmt.Errorf("community of key %s: %w", k, err)
-	}
-	limit, err := strconv.Atoi(k.Get("limit"))
-	if err != nil {
-		return SharedPage{}, fmt.Errorf("limit of key %s: %w", k, err)
-	}
-	order := Order(k.Get("order"))
-	after, err := parsePosition(order, k.Get("after"))
-	if err != nil {
-		return SharedPage{}, err
-	}
-	return s.Shared(ctx, CommunityID(id), order, after, limit)
+	return &Handler{store: store, cache: c, fragments: newFragments(store, c), cursors: cursors}
 }
 
 // feedBody is a page of a community's posts. Viewer is null without a token.
@@ -64,80 +41,97 @@ type feedBody struct {
 	Next      *string          `json:"next"`
 }
 
-// page composes a page of the feed: the part that all readers share, then their
-// language and what is this reader's own.
-func (h *Handler) page(c echo.Context) error {
-	ctx := c.Request().Context()
-	id, err := pathID[CommunityID](c, "id")
-	if err != nil {
-		return err
-	}
-	who := identity.From(ctx)
-	order, after := orderFor(who), c.QueryParam("after")
+// page composes a page of the feed: the posts that all readers share, in the reader's
+// language, with what is their own.
+func (h *Handler) page(p *cachehttp.Composing) (any, error) {
+	who := p.Caller()
+	order, after := orderFor(who), p.Param("after")
 	// Before the load, so that a cursor of the other order costs no entry.
 	if _, err := parsePosition(order, after); err != nil {
-		return err
+		return nil, err
 	}
-	shared, err := h.shared.GetOrSet(ctx, id.String(), string(order), after, c.QueryParam("limit"))
+	community := h.fragments.communities.Want(p.Composition, p.Param("id"))
+	feed := h.fragments.feeds.Want(p.Composition, p.Param("id"), string(order), after, p.Param("limit"))
+	own := h.wantReader(p)
+
+	seen, err := h.readable(p, community, communityNotFound)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	own, err := h.personal(ctx, id, who.User(), shared)
+	shared, err := feed.Get()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	posts, err := compose(id, shared, who.Locale(), own)
+	reader, err := own.of(shared.Posts...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return c.JSON(http.StatusOK, feedBody{
-		Viewer: viewer(who), Community: id, Locale: who.Locale(), Order: order,
-		Items: posts, Next: h.next(shared.Next),
-	})
+	return feedBody{
+		Viewer: viewer(who), Community: seen.ID, Locale: who.Locale(), Order: order,
+		Items: reader.shows(shared.Posts, who.Locale()), Next: h.next(shared.Next),
+	}, nil
 }
 
-// personal returns what a reader, who may be nobody, adds to a page: from what is kept
-// of them, or by a query for just this page if that does not tell.
-func (h *Handler) personal(ctx context.Context, id CommunityID, user identity.UserID, page SharedPage) (Personal, error) {
-	if user == 0 {
-		return Personal{}, nil
-	}
-	reader, err := h.readers.GetOrSet(ctx, user.String())
+// post composes a post outside the page of its community. Blocked authors are left out of
+// pages, not out of reach: a reader who has the post's number sees it.
+func (h *Handler) post(p *cachehttp.Composing) (any, error) {
+	wanted := h.fragments.posts.Want(p.Composition, p.Param("id"))
+	own := h.wantReader(p)
+
+	post, err := wanted.Get()
 	if err != nil {
-		return Personal{}, err
+		return nil, err
 	}
-	if own, known := reader.adds(id, page); known {
-		return own, nil
+	community := h.fragments.communities.Want(p.Composition, post.Community.String())
+	if _, err := h.readable(p, community, func(CommunityID) error { return postNotFound(post.ID) }); err != nil {
+		return nil, err
 	}
-	return h.store.Personal(ctx, id, user, page.Posts)
+	reader, err := own.of(post.SharedPost)
+	if err != nil {
+		return nil, err
+	}
+	p.Version(post.Version)
+	return SinglePost{post.Community, reader.show(post.SharedPost, p.Caller().Locale())}, nil
 }
 
-func (h *Handler) post(c echo.Context) error {
-	ctx := c.Request().Context()
-	id, err := pathID[PostID](c, "id")
-	if err != nil {
-		return err
+// community composes a community and whether its reader is a member.
+func (h *Handler) community(p *cachehttp.Composing) (any, error) {
+	community := h.fragments.communities.Want(p.Composition, p.Param("id"))
+	var membership cache.Wanted[Membership]
+	user := p.Caller().User()
+	if user != 0 {
+		membership = h.fragments.members.Want(p.Composition, p.Param("id"), user.String())
 	}
-	who := identity.From(ctx)
-	post, err := h.store.Post(ctx, id, who.Locale(), who.User())
+	seen, err := h.readable(p, community, communityNotFound)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	cachehttp.Version(c, post.Version)
-	return c.JSON(http.StatusOK, post)
+	var own Membership
+	if user != 0 {
+		if own, err = membership.Get(); err != nil {
+			return nil, err
+		}
+	}
+	return Community{ID: seen.ID, Name: seen.Name, Visibility: seen.Visibility, Owner: seen.Owner, Member: own.Member, CreatedAt: seen.CreatedAt}, nil
 }
 
-func (h *Handler) community(c echo.Context) error {
-	ctx := c.Request().Context()
-	id, err := pathID[CommunityID](c, "id")
-	if err != nil {
-		return err
+// readable returns a community if its reader may see it. A private one exists for its
+// members only; for others the answer is hidden's.
+func (h *Handler) readable(p *cachehttp.Composing, wanted cache.Wanted[SharedCommunity], hidden func(CommunityID) error) (SharedCommunity, error) {
+	community, err := wanted.Get()
+	if err != nil || community.Visibility == Public {
+		return community, err
 	}
-	community, err := h.store.Community(ctx, id, identity.From(ctx).User())
-	if err != nil {
-		return err
+	user, own := p.Caller().User(), Membership{}
+	if user != 0 {
+		if own, err = h.fragments.members.Want(p.Composition, community.ID.String(), user.String()).Get(); err != nil {
+			return SharedCommunity{}, err
+		}
 	}
-	return c.JSON(http.StatusOK, community)
+	if !own.Member {
+		return SharedCommunity{}, hidden(community.ID)
+	}
+	return community, nil
 }
 
 // listBody is a page of communities.

@@ -103,14 +103,14 @@ func TestPageShowsTranslationOrOriginalInEveryLanguageForOneLoad(t *testing.T) {
 		if err := step.write(); err != nil {
 			t.Fatal(err)
 		}
-		before := s.cache.Stats().Keys["feed.shared/3"].Loads
+		before := s.cache.Stats().Keys["feed.shared/4"].Loads
 		for _, c := range []struct{ locale, want string }{{"en", step.en}, {"de", step.de}, {"fr", step.fr}} {
 			body := get[feedBody](s, in(ada, c.locale, false), path)
 			if got := body.Items[0].Title + " " + body.Items[0].Locale; got != c.want || body.Locale != c.locale {
 				t.Errorf("%s, in %s: %q on a page in %s, want %q", step.what, c.locale, got, body.Locale, c.want)
 			}
 		}
-		if loads := s.cache.Stats().Keys["feed.shared/3"].Loads - before; loads != 1 {
+		if loads := s.cache.Stats().Keys["feed.shared/4"].Loads - before; loads != 1 {
 			t.Errorf("%s: three languages cost %d loads of what they share, want 1", step.what, loads)
 		}
 	}
@@ -315,16 +315,16 @@ func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 		event any
 		want  cache.Move
 	}{
-		{CommunityCreated{12, 7, Public}, cache.Changed("communities", "community:12", "user:7")},
-		{MemberJoined{12, 42}, cache.Changed("user:42")},
-		{MemberLeft{12, 42}, cache.Revoked("user:42")},
+		{CommunityCreated{12, 7, Public}, cache.Changed("communities", "about:12", "community:12", "member:12:7", "members:7")},
+		{MemberJoined{12, 42}, cache.Changed("member:12:42", "members:42")},
+		{MemberLeft{12, 42}, cache.Revoked("member:12:42", "members:42")},
 		{PostCreated{12, 991, 7}, cache.Changed("community:12", "post:991")},
 		{PostUpdated{12, 991, 2}, cache.Changed("community:12", "post:991")},
 		{PostDeleted{12, 991}, cache.Revoked("community:12", "post:991")},
-		{PostLiked{991, 42}, cache.Changed("user:42")},
-		{PostUnliked{991, 42}, cache.Changed("user:42")},
-		{UserBlocked{42, 7}, cache.Revoked("user:42")},
-		{UserUnblocked{42, 7}, cache.Changed("user:42")},
+		{PostLiked{991, 42}, cache.Changed("reader:42")},
+		{PostUnliked{991, 42}, cache.Changed("reader:42")},
+		{UserBlocked{42, 7}, cache.Revoked("reader:42")},
+		{UserUnblocked{42, 7}, cache.Changed("reader:42")},
 	} {
 		got, known := Moves.Move(c.event)
 		if diff := cmp.Diff(c.want, got); !known || diff != "" {

@@ -2,23 +2,18 @@ package feed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 )
 
-// SharedPage is the part of a page that every reader has in common, whatever their
-// language. It is cached and handed to many at a time: nobody writes into it.
+// SharedPage is what every reader of a page has in common, whatever their language. It is
+// cached and handed to many at a time, so it must not be changed.
 type SharedPage struct {
-	Private bool         `json:"private"` // the community exists for its members only
-	Posts   []SharedPost `json:"posts"`
-	Next    string       `json:"next"` // payload of the cursor to the next page; empty on the last one
+	Posts []SharedPost `json:"posts"`
+	Next  string       `json:"next"` // payload of the cursor to the next page; empty on the last one
 }
 
 // SharedPost is a post as it was written, with every translation of it by its locale.
-// One in a locale that is not supported any more lies there, and nobody asks for it.
 type SharedPost struct {
 	ID PostID `json:"id"`
 	Text
@@ -26,6 +21,7 @@ type SharedPost struct {
 	Translations map[string]Text `json:"translations,omitempty"`
 	Author       Person          `json:"author"`
 	Likes        int             `json:"likes"`
+	LikesSeq     int64           `json:"likesSeq"` // how many likes and unlikes there were
 	CreatedAt    time.Time       `json:"createdAt"`
 	Version      int64           `json:"version"`
 }
@@ -61,9 +57,8 @@ const (
 	pageSQL = `
 		SELECT p.id, p.title, p.body, p.locale,
 		       ARRAY (SELECT ARRAY [locale, title, body] FROM post_translations WHERE post_id = p.id),
-		       u.id, u.name, p.likes, p.created_at, p.version, p.hot,
-		       (SELECT visibility = 'private' FROM communities WHERE id = $1)
-		FROM (SELECT id, author_id, locale, title, body, likes, created_at, version, hot
+		       u.id, u.name, p.likes, p.likes_seq, p.created_at, p.version, p.hot
+		FROM (SELECT id, author_id, locale, title, body, likes, likes_seq, created_at, version, hot
 		      FROM posts WHERE community_id = $1 AND deleted_at IS NULL AND `
 
 	pageJoins = `) p
@@ -77,9 +72,9 @@ const (
 		pageJoins + `p.hot DESC, p.id DESC`
 )
 
-// Shared reads the part of a page that does not depend on who reads it: the posts
-// after a position in an order, in all languages. Only a community that does not
-// exist is not found; whether the reader may see it is a question for compose.
+// Shared reads what of a page does not depend on its reader: the posts after a position in
+// an order, in all languages. Whether there is such a community, and whether the reader may
+// see it, is not its question.
 func (s *Store) Shared(ctx context.Context, id CommunityID, o Order, after position, limit int) (SharedPage, error) {
 	// One more than is shown tells whether another page follows.
 	sql, from := newestSQL, any(after.created)
@@ -100,7 +95,7 @@ func (s *Store) Shared(ctx context.Context, id CommunityID, o Order, after posit
 		var p SharedPost
 		var translations [][]string
 		if err := rows.Scan(&p.ID, &p.Title, &p.Body, &p.Locale, &translations, &p.Author.ID, &p.Author.Name,
-			&p.Likes, &p.CreatedAt, &p.Version, &last.hot, &page.Private); err != nil {
+			&p.Likes, &p.LikesSeq, &p.CreatedAt, &p.Version, &last.hot); err != nil {
 			rows.Close()
 			return SharedPage{}, fmt.Errorf("reading posts of community %d: %w", id, err)
 		}
@@ -112,21 +107,5 @@ func (s *Store) Shared(ctx context.Context, id CommunityID, o Order, after posit
 	if err := rows.Err(); err != nil {
 		return SharedPage{}, fmt.Errorf("reading posts of community %d: %w", id, err)
 	}
-	if len(page.Posts) == 0 {
-		page.Private, err = s.private(ctx, id)
-		return page, err
-	}
 	return page, nil
-}
-
-// private tells whether a community, which must exist, is private.
-func (s *Store) private(ctx context.Context, id CommunityID) (private bool, err error) {
-	err = s.read.QueryRow(ctx, `SELECT visibility = 'private' FROM communities WHERE id = $1`, id).Scan(&private)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, communityNotFound(id)
-	}
-	if err != nil {
-		return false, fmt.Errorf("looking up community %d: %w", id, err)
-	}
-	return private, nil
 }

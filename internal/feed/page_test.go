@@ -125,7 +125,7 @@ func TestPageLeavesOutBlockedAuthorsForTheBlockerAlone(t *testing.T) {
 }
 
 // One after the other from the same page, as readers of several languages have it.
-func TestComposeLeavesTheSharedPostsAlone(t *testing.T) {
+func TestShowingLeavesTheSharedPostsAlone(t *testing.T) {
 	page := func() SharedPage {
 		return SharedPage{Posts: []SharedPost{
 			{ID: 3, Text: Text{"Bread", "Body"}, Locale: "en", Author: Person{ID: 7},
@@ -143,10 +143,8 @@ func TestComposeLeavesTheSharedPostsAlone(t *testing.T) {
 		{"ja", "Bread", "Body", "en"},
 		{"de", "Brot", "Text", "de"},
 	} {
-		got, err := compose(1, shared, c.asked, Personal{Likes: []PostID{1}, Blocked: []identity.UserID{8}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		own := personalView{likes: []PostID{1}, blocks: []identity.UserID{8}}
+		got := own.shows(shared.Posts, c.asked)
 		want := []Post{{ID: 3, Title: c.title, Body: c.body, Locale: c.locale, Author: Person{ID: 7}}, rye}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("composed in %s (-want +got):\n%s", c.asked, diff)
@@ -175,11 +173,11 @@ func TestSharedPartIsStoredWithoutWhatNobodyNeeds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"private":false,"posts":[` +
+	want := `{"posts":[` +
 		`{"id":2,"title":"Cake","body":"Body of Cake","locale":"en","translations":{"de":{"title":"Kuchen","body":"Text"}},` +
-		`"author":{"id":1,"name":"Ada"},"likes":0,"createdAt":"2026-11-21T10:14:00Z","version":2},` +
+		`"author":{"id":1,"name":"Ada"},"likes":0,"likesSeq":0,"createdAt":"2026-11-21T10:14:00Z","version":2},` +
 		`{"id":1,"title":"Bread","body":"Body of Bread","locale":"en",` +
-		`"author":{"id":1,"name":"Ada"},"likes":0,"createdAt":"2026-11-21T10:14:00Z","version":1}],"next":""}`
+		`"author":{"id":1,"name":"Ada"},"likes":0,"likesSeq":0,"createdAt":"2026-11-21T10:14:00Z","version":1}],"next":""}`
 	if diff := cmp.Diff(want, string(stored)); diff != "" {
 		t.Errorf("stored (-want +got):\n%s", diff)
 	}

@@ -94,7 +94,6 @@ func TestFeedPlansUseTheirIndexes(t *testing.T) {
 	}
 
 	const act = `17, 42, false, true`
-	const personal = `12, 42, '{1,2,3,5,8,13,21,34,55,89,144}', '{40,41,43,44,45}'`
 	for _, q := range []struct {
 		name, sql, index string
 		by               string // the column that the index must be searched by, not filtered
@@ -104,11 +103,9 @@ func TestFeedPlansUseTheirIndexes(t *testing.T) {
 		{"newest, deep page", newestSQL, "posts_newest", "created_at", fmt.Sprintf(`1, 21, '%s', %d`, deep.created.Format(time.RFC3339Nano), deep.id)},
 		{"ranked, first page", rankedSQL, "posts_ranked", "hot", fmt.Sprintf(`1, 21, 'Infinity', %d`, start.id)},
 		{"ranked, deep page", rankedSQL, "posts_ranked", "hot", fmt.Sprintf(`1, 21, %v, %d`, deep.hot, deep.id)},
-		{"reader, likes", readerSQL, "likes_pkey", "user_id", `42, 1001`},
-		{"reader, memberships", readerSQL, "members_user", "user_id", `42, 1001`},
-		{"personal, likes", personalSQL, "likes_pkey", "post_id", personal},
-		{"personal, blocks", personalSQL, "blocks_pkey", "blocked_id", personal},
-		{"personal, membership", personalSQL, "members_user", "community_id", personal},
+		{"reader, likes", readerSQL, "likes_pkey", "user_id", `42, 1001, 200`},
+		{"likes in a bucket", likesSQL, "likes_pkey", "post_id", `42, 0, 1000`},
+		{"reader, acts", readerSQL, "like_acts_latest", "acted_at", `42, 1001, 200`},
 		{"like", likeSQL, "posts_pkey", "id", act},
 		{"unlike, of a post", unlikeSQL, "posts_pkey", "id", act},
 		{"unlike, by a user", unlikeSQL, "likes_pkey", "user_id", act},
@@ -185,13 +182,7 @@ func BenchmarkUncachedPage(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				own, known := reader.adds(community, shared)
-				if !known {
-					b.Fatalf("user %d has more than is kept", viewer)
-				}
-				if _, err := compose(community, shared, "de", own); err != nil {
-					b.Fatal(err)
-				}
+				_ = personalView{Reader: reader}.shows(shared.Posts, "de")
 				took = append(took, time.Since(began))
 			}
 			slices.Sort(took)
@@ -224,30 +215,5 @@ func BenchmarkPreparing(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkPersonalOfWhoLikesAll asks what a page is to a reader who likes every post
-// there is: it costs what the page has, not what the reader has.
-func BenchmarkPersonalOfWhoLikesAll(b *testing.B) {
-	pool, size := seeded(b)
-	for _, sql := range []string{`INSERT INTO likes (user_id, post_id) SELECT 42, id FROM posts ON CONFLICT DO NOTHING`, `VACUUM ANALYZE likes`} {
-		if _, err := pool.Exec(b.Context(), sql); err != nil {
-			b.Fatal(err)
-		}
-	}
-	s := storeOn(b, pool)
-	var page []SharedPost
-	for id := range PostID(20) {
-		page = append(page, SharedPost{ID: PostID(size.Posts) - 100*id})
-	}
-	for b.Loop() {
-		own, err := s.Personal(b.Context(), 12, 42, page)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if len(own.Likes) != len(page) {
-			b.Fatalf("likes %d of %d posts", len(own.Likes), len(page))
-		}
 	}
 }

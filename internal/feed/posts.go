@@ -14,18 +14,8 @@ import (
 	"example.com/communityfeed/internal/problem"
 )
 
-// Post reads one post as the viewer sees it in a locale. Blocked authors are left
-// out of pages, not out of reach: who has the post's number sees it.
-func (s *Store) Post(ctx context.Context, id PostID, locale string, viewer identity.UserID) (SinglePost, error) {
-	return s.post(ctx, s.read, id, locale, viewer, false)
-}
-
-// post shows a post; anywhere tells that the viewer's right to see it is not in
-// question.
-func (s *Store) post(ctx context.Context, q querier, id PostID, locale string, viewer identity.UserID, anywhere bool) (SinglePost, error) {
-	return scanPost(q.QueryRow(ctx, postSQL, id, locale, viewer, anywhere), id)
-}
-
+// postSQL shows a post to the viewer $3 in the locale $2; $4 tells that the viewer's right to
+// see it is not in question.
 const postSQL = `
 	SELECT p.community_id, p.id, coalesce(t.title, p.title), coalesce(t.body, p.body),
 	       coalesce(t.locale, p.locale), u.id, u.name, p.likes,

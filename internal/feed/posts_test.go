@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -80,7 +81,7 @@ func TestPostIsReadInTheReadersLanguageElseTheOriginal(t *testing.T) {
 	// As if the locale had been supported once.
 	w.exec(`INSERT INTO post_translations (post_id, locale, title, body) VALUES ($1, 'nl', 'Brood', 'Tekst')`, post)
 	for locale, want := range map[string][2]string{"en": {"en", "Bread"}, "de": {"de", "Brot"}, "ja": {"en", "Bread"}} {
-		single, err := w.Post(t.Context(), post, locale, 0)
+		single, err := read[SinglePost](w, in(identity.Caller{}, locale, false), fmt.Sprintf("/posts/%d", post))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +160,7 @@ func TestDeletedPostIsGoneForEverybodyAndItsRowStays(t *testing.T) {
 			t.Errorf("a page in the order %s still shows %v", order, titles(posts))
 		}
 	}
-	_, err := w.Post(t.Context(), post, "en", ada.User())
+	_, err := read[SinglePost](w, ada, fmt.Sprintf("/posts/%d", post))
 	wantStatus(t, "read", err, http.StatusNotFound)
 	_, err = w.UpdatePost(t.Context(), admin, post, TextEdit{Title: ptr("Back")}, anyVersion)
 	wantStatus(t, "update", err, http.StatusNotFound)

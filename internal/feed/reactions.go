@@ -26,11 +26,23 @@ type Act struct {
 // Like makes the caller like a post that they may see. Liking twice is liking
 // once.
 func (s *Store) Like(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
-	return s.act(ctx, who, id, true, PostLiked{Post: id, User: who.User()}, likeSQL)
+	act, _, err := s.like(ctx, who, id)
+	return act, err
 }
 
 // Unlike takes a Like back, if there is one.
 func (s *Store) Unlike(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
+	act, _, err := s.unlike(ctx, who, id)
+	return act, err
+}
+
+// like is Like, and reports whether it has changed something.
+func (s *Store) like(ctx context.Context, who identity.Caller, id PostID) (act Act, changed bool, err error) {
+	return s.act(ctx, who, id, true, PostLiked{Post: id, User: who.User()}, likeSQL)
+}
+
+// unlike is Unlike, and reports whether it has changed something.
+func (s *Store) unlike(ctx context.Context, who identity.Caller, id PostID) (act Act, changed bool, err error) {
 	return s.act(ctx, who, id, false, PostUnliked{Post: id, User: who.User()}, unlikeSQL)
 }
 
@@ -68,12 +80,19 @@ const forgetSQL = `
 		SELECT post_id FROM like_acts WHERE user_id = $1 AND acted_at < now() - interval '2 hours'
 		FOR UPDATE SKIP LOCKED))`
 
+// latelySQL has a snapshot of its own, from when the post is held: it sees the act that was
+// waited for.
+const latelySQL = `
+	SELECT EXISTS (SELECT FROM like_acts WHERE user_id = $1 AND post_id = $2 AND acted_at > now() - interval '10 seconds')`
+
 // act holds the post, so however many like it at once, the count equals the rows and the
 // numbers have no gap; then it runs sql, and emits the event if that has changed something.
-// If not, the act says what there is.
-func (s *Store) act(ctx context.Context, who identity.Caller, id PostID, liked bool, event any, sql string) (Act, error) {
-	act := Act{Post: id, Liked: liked}
-	err := s.outbox.Write(ctx, func(tx *events.Tx) error {
+// If not, the act says what there is, and repeats says whether the same was done a moment
+// ago: perhaps by another process, which has not been answered yet.
+func (s *Store) act(ctx context.Context, who identity.Caller, id PostID, liked bool, event any, sql string) (act Act, repeats bool, err error) {
+	act = Act{Post: id, Liked: liked}
+	changed := false
+	err = s.outbox.Write(ctx, func(tx *events.Tx) error {
 		var b pgx.Batch
 		b.Queue(`SELECT p.likes, p.likes_seq`+heldSQL+` FOR NO KEY UPDATE OF p`, id, who.User(), who.Admin()).
 			QueryRow(func(row pgx.Row) error { return heldError(id, row.Scan(&act.Likes, &act.Seq)) })
@@ -88,15 +107,17 @@ func (s *Store) act(ctx context.Context, who identity.Caller, id PostID, liked b
 				return fmt.Errorf("changing a like of post %d: %w", id, err)
 			}
 			tx.Emit(event)
+			changed = true
 			return nil
 		})
 		b.Queue(forgetSQL, who.User())
+		b.Queue(latelySQL, who.User(), id).QueryRow(func(row pgx.Row) error { return row.Scan(&repeats) })
 		return tx.SendBatch(ctx, &b).Close()
 	})
 	if err != nil {
-		return Act{}, err
+		return Act{}, false, err
 	}
-	return act, nil
+	return act, repeats && !changed, nil
 }
 
 // Block leaves a user's posts out of the caller's pages from now on. Who blocks

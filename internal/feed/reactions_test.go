@@ -1,6 +1,7 @@
 package feed
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func TestLikeIsPersonalAndChangesNoVersion(t *testing.T) {
 	}
 	for who, likedByMe := range map[identity.Caller]bool{{}: false, ada: false, bob: true} {
 		page, _ := w.page(who, id, Newest, start, 10)
-		single, err := w.Post(t.Context(), post, "en", who.User())
+		single, err := read[SinglePost](w, who, fmt.Sprintf("/posts/%d", post))
 		if err != nil {
 			t.Fatal(err)
 		}

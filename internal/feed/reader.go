@@ -5,23 +5,34 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 )
 
-// readerRows is how many rows of a kind are kept of a reader: 8 KB of numbers.
-const readerRows = 1000
+// How many rows of a kind are kept of a reader: 8 KB of numbers, and what somebody can
+// like in two hours without a program.
+const (
+	readerRows = 1000
+	readerActs = 200
+)
 
-// Reader is what the pages of all communities need to know of one who reads them. It
-// is cached once for each user, so what they like, block or join costs one query,
-// however many pages show it, and a new post in a community costs its readers none.
+// Reader is what the pages of all communities need to know of their reader. It is cached
+// once for each user, so what they like or block costs one query, however many pages show
+// it, and a new post in a community costs its readers none.
 //
-// The zero Reader is nobody: who likes nothing, blocks nobody and is a member nowhere.
+// The zero Reader is an anonymous one: it likes nothing and blocks nobody.
 type Reader struct {
-	Member  numbers[CommunityID]     `json:"member"`
 	Blocked numbers[identity.UserID] `json:"blocked"`
 	Likes   numbers[PostID]          `json:"likes"`
+
+	// Acts are the latest likes and unlikes, the last one first, with the count that each
+	// has left. A page counts the likes of a post as of the later of its fragment and the
+	// reader's act, so that no page contradicts what its reader has just done. It has the
+	// acts of two hours: no fragment is served for longer.
+	Acts []Act `json:"acts,omitempty"`
 }
 
 // numbers are what the rows of one user point to, the largest first. The younger a post
@@ -72,120 +83,142 @@ func (n numbers[ID]) without(id ID) numbers[ID] {
 	return numbers[ID]{IDs: slices.Delete(slices.Clone(n.IDs), i, i+1), More: n.More}
 }
 
-// liking is what a reader becomes who likes a post, and notLiking who no longer does: what
-// readerSQL would return of them by then. The reader given stays as it is.
-func (r Reader) liking(a Act) Reader {
-	r.Likes = r.Likes.with(a.Post, readerRows)
-	return r
-}
-
-func (r Reader) notLiking(a Act) Reader {
-	r.Likes = r.Likes.without(a.Post)
+// acting returns r after a like or an unlike: what readerSQL would return of it by then. r
+// stays as it is.
+func (r Reader) acting(act Act) Reader {
+	if act.Liked {
+		r.Likes = r.Likes.with(act.Post, readerRows)
+	} else {
+		r.Likes = r.Likes.without(act.Post)
+	}
+	if act.Seq == 0 || slices.Contains(r.Acts, act) {
+		return r // no count is older than the first; or the like has changed nothing
+	}
+	acts := make([]Act, 0, min(len(r.Acts)+1, readerActs))
+	acts = append(acts, act)
+	for _, a := range r.Acts {
+		if a.Post != act.Post && len(acts) < readerActs {
+			acts = append(acts, a)
+		}
+	}
+	r.Acts = acts
 	return r
 }
 
 // One more than is kept tells whether there are others.
 const readerSQL = `
-	SELECT ARRAY (SELECT community_id FROM members WHERE user_id = $1 ORDER BY community_id DESC LIMIT $2),
-	       ARRAY (SELECT blocked_id FROM blocks WHERE blocker_id = $1 ORDER BY blocked_id DESC LIMIT $2),
-	       ARRAY (SELECT post_id FROM likes WHERE user_id = $1 ORDER BY post_id DESC LIMIT $2)`
+	SELECT ARRAY (SELECT blocked_id FROM blocks WHERE blocker_id = $1 ORDER BY blocked_id DESC LIMIT $2),
+	       ARRAY (SELECT post_id FROM likes WHERE user_id = $1 ORDER BY post_id DESC LIMIT $2),
+	       ARRAY (SELECT ARRAY [post_id, liked::int, likes, seq] FROM like_acts
+	              WHERE user_id = $1 AND acted_at > now() - interval '2 hours'
+	              ORDER BY acted_at DESC, post_id DESC LIMIT $3)`
 
 // Reader reads what is kept of a user. Of one who does not exist there is nothing.
 func (s *Store) Reader(ctx context.Context, user identity.UserID) (Reader, error) {
 	var (
-		member  []CommunityID
 		blocked []identity.UserID
 		likes   []PostID
+		acts    [][]int64
 	)
-	if err := s.read.QueryRow(ctx, readerSQL, user, readerRows+1).Scan(&member, &blocked, &likes); err != nil {
+	if err := s.read.QueryRow(ctx, readerSQL, user, readerRows+1, readerActs).Scan(&blocked, &likes, &acts); err != nil {
 		return Reader{}, fmt.Errorf("reading what is kept of user %d: %w", user, err)
 	}
-	return Reader{
-		Member: newNumbers(member, readerRows), Blocked: newNumbers(blocked, readerRows), Likes: newNumbers(likes, readerRows),
-	}, nil
+	r := Reader{Blocked: newNumbers(blocked, readerRows), Likes: newNumbers(likes, readerRows)}
+	for _, a := range acts {
+		r.Acts = append(r.Acts, Act{Post: PostID(a[0]), Liked: a[1] == 1, Likes: int(a[2]), Seq: a[3]})
+	}
+	return r, nil
 }
 
-// loadReader is the load behind readerPart.
-func (s *Store) loadReader(ctx context.Context, k cache.Key) (Reader, error) {
-	user, err := identity.ParseUserID(k.Get("user"))
-	if err != nil {
-		return Reader{}, fmt.Errorf("user of key %s: %w", k, err)
-	}
-	return s.Reader(ctx, user)
+// A wantedReader is the fragment of a page's reader. An anonymous one has none.
+type wantedReader struct {
+	h         *Handler
+	p         *cachehttp.Composing
+	wanted    cache.Wanted[Reader]
+	anonymous bool
 }
 
-// Personal is what one reader adds to a shared page of a community.
-type Personal struct {
-	Member  bool              // of the community; of a public one it may be left out
-	Likes   []PostID          // of the page's posts
-	Blocked []identity.UserID // of the page's authors
+// wantReader names the fragment of the page's reader.
+func (h *Handler) wantReader(p *cachehttp.Composing) wantedReader {
+	user := p.Caller().User()
+	if user == 0 {
+		return wantedReader{anonymous: true}
+	}
+	return wantedReader{h: h, p: p, wanted: h.fragments.readers.Want(p.Composition, user.String())}
 }
 
-// adds returns what the reader adds to a page of a community. It reports false if more
-// would have to be known of them than is kept.
-func (r Reader) adds(id CommunityID, page SharedPage) (own Personal, known bool) {
-	if page.Private {
-		if own.Member, known = r.Member.has(id); !known {
-			return Personal{}, false
-		}
+// of returns what the reader adds to posts. What their fragment does not tell of them, their
+// buckets do, which are looked up in one round trip.
+func (w wantedReader) of(posts ...SharedPost) (own personalView, err error) {
+	if w.anonymous {
+		return own, nil
 	}
-	for _, p := range page.Posts {
-		likes, known := r.Likes.has(p.ID)
-		blocks, knownToo := r.Blocked.has(p.Author.ID)
-		if !known || !knownToo {
-			return Personal{}, false
-		}
-		if likes {
-			own.Likes = append(own.Likes, p.ID)
-		}
-		if blocks {
-			own.Blocked = append(own.Blocked, p.Author.ID)
-		}
+	if own.Reader, err = w.wanted.Get(); err != nil {
+		return own, err
 	}
-	return own, true
-}
-
-// personalSQL looks up each post and each author of a page by itself. OFFSET 0 keeps the
-// planner from making a join of that: for the usual reader it would read all that they
-// like and throw most of it away, and so it then would for who likes a million posts.
-const personalSQL = `
-	SELECT EXISTS (SELECT FROM members WHERE community_id = $1 AND user_id = $2),
-	       ARRAY (SELECT shown.id FROM unnest($3::bigint[]) AS shown (id)
-	              WHERE EXISTS (SELECT FROM likes WHERE user_id = $2 AND post_id = shown.id OFFSET 0)),
-	       ARRAY (SELECT author.id FROM unnest($4::bigint[]) AS author (id)
-	              WHERE EXISTS (SELECT FROM blocks WHERE blocker_id = $2 AND blocked_id = author.id OFFSET 0))`
-
-// Personal reads what a user adds to a page of these posts, however much there is of
-// them.
-func (s *Store) Personal(ctx context.Context, id CommunityID, user identity.UserID, posts []SharedPost) (Personal, error) {
-	ids := make([]PostID, len(posts))
-	authors := make([]identity.UserID, len(posts))
-	for i, p := range posts {
-		ids[i], authors[i] = p.ID, p.Author.ID
+	likes, blocks := make(map[int64]cache.Wanted[[]PostID]), make(map[int64]cache.Wanted[[]identity.UserID])
+	for _, p := range posts {
+		wantBucket(w, own.Likes, p.ID, w.h.fragments.likes, likes)
+		wantBucket(w, own.Blocked, p.Author.ID, w.h.fragments.blocks, blocks)
 	}
-	var own Personal
-	if err := s.read.QueryRow(ctx, personalSQL, id, user, ids, authors).Scan(&own.Member, &own.Likes, &own.Blocked); err != nil {
-		return Personal{}, fmt.Errorf("reading what user %d adds to community %d: %w", user, id, err)
+	for _, wanted := range likes {
+		ids, err := wanted.Get()
+		if err != nil {
+			return own, err
+		}
+		own.likes = append(own.likes, ids...)
+	}
+	for _, wanted := range blocks {
+		ids, err := wanted.Get()
+		if err != nil {
+			return own, err
+		}
+		own.blocks = append(own.blocks, ids...)
 	}
 	return own, nil
 }
 
-// compose shows a shared page of a community to one reader, in their locale. To who may
-// not see the community it does not exist. Posts of authors whom the reader has blocked
-// are left out, so a page may be shorter than its limit, even empty, and still not be the
-// last. The page given is shared with readers of all languages and stays as it is.
-func compose(id CommunityID, page SharedPage, locale string, own Personal) ([]Post, error) {
-	if page.Private && !own.Member {
-		return nil, communityNotFound(id)
+// wantBucket names the bucket of an id, if the reader's fragment does not tell.
+func wantBucket[ID ~int64](w wantedReader, kept numbers[ID], id ID, source *cache.Source[[]ID], wanted map[int64]cache.Wanted[[]ID]) {
+	if _, known := kept.has(id); known {
+		return
 	}
-	seen := make([]Post, 0, len(page.Posts))
-	for _, p := range page.Posts {
-		if slices.Contains(own.Blocked, p.Author.ID) {
+	bucket := bucketOf(id)
+	if _, named := wanted[bucket]; !named {
+		wanted[bucket] = source.Want(w.p.Composition, w.p.Caller().User().String(), strconv.FormatInt(bucket, 10))
+	}
+}
+
+// A personalView is what one reader adds to the posts of a page.
+type personalView struct {
+	Reader
+	likes  []PostID // of buckets
+	blocks []identity.UserID
+}
+
+// shows returns posts as the reader sees them in their locale. Posts of authors that the
+// reader has blocked are left out, so a page may be shorter than its limit, even empty, and
+// still not be the last.
+func (v personalView) shows(posts []SharedPost, locale string) []Post {
+	seen := make([]Post, 0, len(posts))
+	for _, p := range posts {
+		if blocked, _ := v.Blocked.has(p.Author.ID); blocked || slices.Contains(v.blocks, p.Author.ID) {
 			continue
 		}
-		post := p.in(locale)
-		post.LikedByMe = slices.Contains(own.Likes, p.ID)
-		seen = append(seen, post)
+		seen = append(seen, v.show(p, locale))
 	}
-	return seen, nil
+	return seen
+}
+
+// show returns one post as the reader sees it.
+func (v personalView) show(p SharedPost, locale string) Post {
+	post := p.in(locale)
+	liked, _ := v.Likes.has(p.ID)
+	post.LikedByMe = liked || slices.Contains(v.likes, p.ID)
+	for _, act := range v.Acts {
+		if act.Post == p.ID && act.Seq > p.LikesSeq {
+			post.Likes = act.Likes
+		}
+	}
+	return post
 }

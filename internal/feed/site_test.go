@@ -54,6 +54,12 @@ func siteOf(t *testing.T, w *town) *site {
 		}
 		return s.cache.Move(ctx, move)
 	})
+	s.open()
+	return s
+}
+
+// open mounts the domain's routes.
+func (s *site) open() {
 	s.echo.Binder = strict{}
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) {
 		p, ok := errors.AsType[*problem.Problem](err)
@@ -62,8 +68,7 @@ func siteOf(t *testing.T, w *town) *site {
 		}
 		_ = c.JSON(p.Status, p) // to a recorder, which takes everything
 	}
-	NewHandler(w.Store, s.cache, s.cursors).Routes(s.echo.Group("/api"), cachehttp.New(s.echo, s.cache))
-	return s
+	NewHandler(s.Store, s.cache, s.cursors).Routes(s.echo.Group("/api"), cachehttp.New(s.echo, s.cache))
 }
 
 // strict reads JSON as the server does.

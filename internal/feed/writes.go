@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"example.com/communityfeed/internal/cache"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/problem"
@@ -88,23 +89,34 @@ func (h *Handler) deletePost(c echo.Context) error {
 }
 
 func (h *Handler) like(c echo.Context) error {
-	return change(c, "id", h.through(h.store.Like, Reader.liking))
+	return change(c, "id", h.through(h.store.like))
 }
 func (h *Handler) unlike(c echo.Context) error {
-	return change(c, "id", h.through(h.store.Unlike, Reader.notLiking))
+	return change(c, "id", h.through(h.store.unlike))
 }
 
 // through has a like written through to what is kept of who likes, so that their next
 // page costs no query: it is what people do most.
+//
+// A like that changes nothing has no event. One that repeats a like of a moment ago may have
+// waited for it: another process has committed that, and has not moved the reader's tag yet.
+// The answer says that the post is liked, so it moves the tag itself, and is written through
+// like any other. If the move fails, this process reads Redis no more for a while, and has forgotten
+// its own copies.
 func (h *Handler) through(
-	do func(context.Context, identity.Caller, PostID) (Act, error), as func(Reader, Act) Reader,
+	do func(context.Context, identity.Caller, PostID) (Act, bool, error),
 ) func(context.Context, identity.Caller, PostID) error {
 	return func(ctx context.Context, who identity.Caller, id PostID) error {
+		user := who.User().String()
 		var done Act
-		return h.readers.WriteThrough(ctx,
-			func(ctx context.Context) (err error) { done, err = do(ctx, who, id); return err },
-			func(r Reader) Reader { return as(r, done) },
-			who.User().String())
+		write := func(ctx context.Context) (err error) {
+			var repeats bool
+			if done, repeats, err = do(ctx, who, id); err == nil && repeats {
+				_ = h.cache.Move(ctx, cache.Changed(readerTag(user)))
+			}
+			return err
+		}
+		return h.fragments.readers.WriteThrough(ctx, write, func(r Reader) Reader { return r.acting(done) }, user)
 	}
 }
 

@@ -43,7 +43,7 @@ var productList = cachehttp.Route{
 	Name: "products.list", Version: 1,
 	Query: []cachehttp.Param{
 		cachehttp.OneOf("category", "", categories[:]...),
-		cachehttp.Page("page"),
+		cachehttp.PageNumber("page"),
 		cachehttp.OneOf("perPage", "20", "10", "20", "50", "100"),
 	},
 	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Day},

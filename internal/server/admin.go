@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -14,8 +15,9 @@ import (
 )
 
 // admin is what operators may do to the cache. It is for administrators alone.
-// Deleting entries is for looking into things: it reaches L2 only. What is wrong is
-// withdrawn by purging, which reaches every process and is repeated until it has.
+// Deleting entries is for looking into things: it reaches L2, and the pages of the process
+// that is asked. What is wrong is withdrawn by purging, which reaches every process and is
+// repeated until it has.
 type admin struct {
 	cache *cache.Cache
 	purge func(context.Context) error
@@ -57,6 +59,10 @@ type inspected struct {
 	LoadMS       int64       `json:"loadMs"`
 	Bytes        int         `json:"bytes"`
 	Tags         []cache.Tag `json:"tags"`
+
+	// Of a page, which is in a process only:
+	Process   bool     `json:"ofThisProcess,omitempty"`
+	Fragments []string `json:"fragments,omitempty"`
 }
 
 func (a *admin) inspect(c echo.Context) error {
@@ -67,32 +73,43 @@ func (a *admin) inspect(c echo.Context) error {
 		return wrongQuery("key", "must be a rendered key: feed.page/1|id=12|…")
 	case err != nil:
 		return problem.Unavailable("Redis does not answer", retryAfter)
+	case !found && i.Process:
+		return problem.New(http.StatusNotFound, "this process has no copy of the page; another may have one, Redis has no pages")
 	case !found:
 		return problem.NotFound("an entry under this key")
 	}
 	seconds := func(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
 	return c.JSON(http.StatusOK, inspected{
 		Key: i.Key, State: i.State, AgeSeconds: seconds(i.Age), FreshSeconds: seconds(i.Fresh), LeftSeconds: seconds(i.Left),
-		LoadMS: i.Cost.Milliseconds(), Bytes: len(i.Body), Tags: i.Tags,
+		LoadMS: i.Cost.Milliseconds(), Bytes: i.Bytes, Tags: i.Tags, Process: i.Process, Fragments: i.Fragments,
 	})
 }
 
 func (a *admin) delete(c echo.Context) error {
 	ctx, key, pattern := c.Request().Context(), c.QueryParam("key"), c.QueryParam("pattern")
-	var n int
+	var done deleted
 	var err error
 	switch {
 	case (key == "") == (pattern == ""):
 		return wrongQuery("key", "either this or pattern must be given")
 	case key != "":
-		n, err = a.cache.Delete(ctx, key)
+		i, _, _ := a.cache.Inspect(ctx, key) // where it is, whatever that says of what is there
+		done.Process, done.Fragments = i.Process, i.Fragments
+		done.Deleted, err = a.cache.Delete(ctx, key)
 	default:
-		n, err = a.cache.DeletePattern(ctx, pattern)
+		done.Deleted, err = a.cache.DeletePattern(ctx, pattern)
 	}
 	if err != nil {
-		return problem.Unavailable("Redis does not answer", retryAfter)
+		return problem.Unavailable(fmt.Sprintf("Redis does not answer; deleted before that: %d", done.Deleted), retryAfter)
 	}
-	return c.JSON(http.StatusOK, map[string]int{"deleted": n})
+	return c.JSON(http.StatusOK, done)
+}
+
+// deleted says how many copies were removed. Those of pages are of this process.
+type deleted struct {
+	Deleted   int      `json:"deleted"`
+	Process   bool     `json:"ofThisProcess,omitempty"` // the key is a page's
+	Fragments []string `json:"fragments,omitempty"`     // what the page was made of, which is left
 }
 
 func wrongQuery(name, message string) error {

@@ -59,8 +59,8 @@ func TestWhenNoConnectionIsFreeReadersGetAStaleCopyOrAreToldToRetry(t *testing.T
 	if got := header.Get("Cache-Status"); got != "communityfeed; hit; detail=stale" {
 		t.Errorf("the expired copy's Cache-Status: %s", got)
 	}
-	if got := postgres.Refused(h.read); got != 2 {
-		t.Errorf("%d queries were refused, want that of the expired page too", got)
+	if got := postgres.Refused(h.read); got != 4 {
+		t.Errorf("%d queries were refused, want those of the three fragments of the expired page too", got)
 	}
 
 	want("health", "GET", "/readyz", "", 200, "")

@@ -50,7 +50,7 @@ func TestReadsKeepTheContract(t *testing.T) {
 			header: []string{`If-None-Match: "{FEED}", "{FEED-gzip}", "{FEED-zstd}"`, "Accept-Encoding: gzip"}, status: 304, want: []string{`Etag: "{FEED-gzip}"`}},
 		{name: "RFC 9110 15.4.5: a 304 repeats what a 200 would say to caches", path: "FEED", as: "ada", header: []string{`If-None-Match: "{FEED}"`}, status: 304, want: []string{
 			`Etag: "{FEED}"`, "Cache-Control: private, max-age=15, stale-while-revalidate=60", "Vary: Authorization, Accept-Language, X-FF-Feed-V2, Accept-Encoding", "Date: …",
-			"X-Cache: HIT", "Cache-Status: communityfeed; hit; ttl=…; detail=l1", `Cache-Groups: "community:#COMMUNITY", "user:42"`}},
+			"X-Cache: HIT", "Cache-Status: communityfeed; hit; ttl=…; detail=l1", `Cache-Groups: "about:#COMMUNITY", "community:#COMMUNITY", "reader:42", "user:42"`}},
 		{name: "RFC 9110 15.4.5: a 304 does not describe content", path: "FEED", as: "ada", header: []string{`If-None-Match: "{FEED-gzip}"`, "Accept-Encoding: gzip"}, status: 304,
 			want: []string{"Content-Type:", "Content-Length:", "Content-Encoding:"}},
 		{name: "RFC 9110 13.1.3: If-None-Match beats If-Modified-Since", path: "FEED", as: "ada",
@@ -71,7 +71,7 @@ func TestReadsKeepTheContract(t *testing.T) {
 
 		{name: "RFC 9211 2: a hit in L1", path: "FEED", as: "ada", status: 200, want: []string{"Cache-Status: communityfeed; hit; ttl=…; detail=l1"}},
 		{name: "RFC 9211 2.2: a miss", path: "FEED?limit=10", as: "ada", status: 200, want: []string{"Cache-Status: communityfeed; fwd=miss; ttl=…"}},
-		{name: "RFC 9875 2: a page's groups are its tags", path: "FEED", as: "ada", status: 200, want: []string{`Cache-Groups: "community:#COMMUNITY", "user:42"`}},
+		{name: "RFC 9875 2: a page's groups are its tags", path: "FEED", as: "ada", status: 200, want: []string{`Cache-Groups: "about:#COMMUNITY", "community:#COMMUNITY", "reader:42", "user:42"`}},
 		{name: "RFC 9875 2: the tag of everything is no group", path: "PRODUCT", status: 200, want: []string{`Cache-Groups: "product:#PRODUCT"`}},
 		{name: "RFC 9875 3: a read invalidates nothing", path: "FEED", as: "ada", status: 200, want: []string{"Cache-Group-Invalidation:"}},
 	})

@@ -84,10 +84,10 @@ func TestWritesKeepTheContract(t *testing.T) {
 			want: []string{`Cache-Group-Invalidation: "community:#COMMUNITY", "post:…"`}},
 		{name: "RFC 9875 3: an edit", method: "PATCH", path: "POST", as: "ada", body: `{"title":"Rye"}`, status: 200,
 			want: []string{`Cache-Group-Invalidation: "community:#COMMUNITY", "post:#POST"`}},
-		{name: "RFC 9875 3: a like is the liker's", method: "PUT", path: "POST/like", as: "bob", status: 204, want: []string{`Cache-Group-Invalidation: "user:7"`}},
+		{name: "RFC 9875 3: a like is the liker's", method: "PUT", path: "POST/like", as: "bob", status: 204, want: []string{`Cache-Group-Invalidation: "reader:7"`}},
 		{name: "RFC 9875 3: a like that was none", method: "DELETE", path: "POST/like", as: "bob", status: 204, want: []string{"Cache-Group-Invalidation:"}},
 		{name: "RFC 9875 3: a membership is the member's", method: "PUT", path: "COMMUNITY/members/me", as: "bob", status: 204,
-			want: []string{`Cache-Group-Invalidation: "user:7"`}},
+			want: []string{`Cache-Group-Invalidation: "member:#COMMUNITY:7", "members:7"`}},
 		{name: "RFC 9875 3: what is refused invalidates nothing", method: "PUT", path: "PRODUCT", as: "ada", body: changed, status: 403, want: problem},
 		{name: "RFC 9875 3: everything is no group", method: "POST", path: "/admin/cache/purge", as: "admin", status: 204, want: []string{"Cache-Group-Invalidation:"}},
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/cache"
@@ -43,7 +44,7 @@ func TestGroupsStayWithinWhatEveryCacheKnows(t *testing.T) {
 func TestMovesAreAnnouncedByTheRequestThatMadeThem(t *testing.T) {
 	b := newBare(t, Options{})
 	b.bus.Subscribe("invalidation", invalidation(
-		func(context.Context, cache.Move) error { return errors.New("Redis is away") },
+		func(context.Context, cache.Move) error { return errors.New("Redis is away") }, nil,
 		cache.Rules{cache.On(func(e felled) cache.Move { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
 	))
 	fell := func(answer error) echo.HandlerFunc {
@@ -70,5 +71,35 @@ func TestMovesAreAnnouncedByTheRequestThatMadeThem(t *testing.T) {
 	}
 	if err := b.bus.Publish(t.Context(), felled{"oak"}); err == nil {
 		t.Error("the move has not failed")
+	}
+}
+
+// The browser of the writer may have pages of the version before, which are in the groups
+// that its tags name. Where there are none to add, the answer names what the table says.
+func TestWhatTheVersionBeforeKnowsAMoveByIsMovedAndAnnounced(t *testing.T) {
+	former := func(tags []cache.Tag) []cache.Tag { return append(slices.Clone(tags), "grove") }
+	for _, test := range []struct {
+		name   string
+		former func([]cache.Tag) []cache.Tag
+		moved  []cache.Tag
+		header string
+	}{
+		{"none", nil, []cache.Tag{"forest", "tree:elm"}, `"forest", "tree:elm"`},
+		{"one", former, []cache.Tag{"forest", "tree:elm", "grove"}, `"forest", "tree:elm", "grove"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b, moved := newBare(t, Options{}), cache.Move{}
+			b.bus.Subscribe("invalidation", invalidation(
+				func(_ context.Context, m cache.Move) error { moved = m; return nil }, test.former,
+				cache.Rules{cache.On(func(e felled) cache.Move { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
+			))
+			b.echo.DELETE("/", func(c echo.Context) error {
+				return errors.Join(b.bus.Publish(c.Request().Context(), felled{"elm"}), c.NoContent(http.StatusNoContent))
+			})
+			header := b.ask("DELETE", "/", "").Header.Get(cachehttp.HeaderInvalidation)
+			if diff := cmp.Diff(cache.Revoked(test.moved...), moved); diff != "" || header != test.header {
+				t.Errorf("the answer names %s, want %s; the move (-want +got):\n%s", header, test.header, diff)
+			}
+		})
 	}
 }

@@ -49,6 +49,12 @@ func furnish(t *testing.T, reads postgres.Options, o cache.Options) house {
 // furnishOn makes a house on a database that others may use too.
 func furnishOn(t *testing.T, url string, reads postgres.Options, o cache.Options) house {
 	t.Helper()
+	return furnishBeside(t, url, testenv.Redis(t), reads, o)
+}
+
+// furnishBeside makes a house on a database and a Redis that others may use too.
+func furnishBeside(t *testing.T, url, l2URL string, reads postgres.Options, o cache.Options) house {
+	t.Helper()
 	log := testenv.Log(t)
 	open := func(o postgres.Options) *pgxpool.Pool {
 		pool, err := postgres.Open(t.Context(), url, o)
@@ -59,7 +65,6 @@ func furnishOn(t *testing.T, url string, reads postgres.Options, o cache.Options
 		return pool
 	}
 	read, pool := open(reads), open(postgres.Options{})
-	l2URL := testenv.Redis(t)
 	l2, err := cache.NewRedis(l2URL, cache.RedisOptions{Log: log})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +146,7 @@ func TestEveryEventOfADomainHasItsMove(t *testing.T) {
 		moves cache.Rules
 	}{"feed": {feed.Events, feed.Moves}, "products": {products.Events, products.Moves}} {
 		for _, kind := range d.kinds {
-			if err := invalidation(none, d.moves)(t.Context(), kind.Zero()); err != nil {
+			if err := invalidation(none, nil, d.moves)(t.Context(), kind.Zero()); err != nil {
 				t.Errorf("%s: %v", domain, err)
 			}
 		}

@@ -37,10 +37,16 @@ func Purge(ctx context.Context, outbox *events.Outbox) error {
 //
 // An event that stands in no table is poison: what it makes wrong is not known, so
 // everything is withdrawn for it. What moves nothing says so in its table.
-func invalidation(move func(context.Context, cache.Move) error, tables ...cache.Rules) func(context.Context, any) error {
+//
+// former, if it is not nil, adds tags before the move is announced: the browser of the
+// writer may have pages of the version before, which are in groups of those names.
+func invalidation(move func(context.Context, cache.Move) error, former func([]cache.Tag) []cache.Tag, tables ...cache.Rules) func(context.Context, any) error {
 	return func(ctx context.Context, event any) error {
 		for _, table := range tables {
 			if m, ok := table.Move(event); ok {
+				if former != nil {
+					m.Tags = former(m.Tags)
+				}
 				note(ctx, m)
 				return move(ctx, m)
 			}

@@ -20,7 +20,7 @@ type (
 func TestAnEventMovesWhatItsDomainsTableSays(t *testing.T) {
 	var moved []cache.Move
 	subscriber := invalidation(
-		func(_ context.Context, m cache.Move) error { moved = append(moved, m); return nil },
+		func(_ context.Context, m cache.Move) error { moved = append(moved, m); return nil }, nil,
 		cache.Rules{cache.On(func(e planted) cache.Move { return cache.Changed(cache.Tag(e.Tree)) })},
 		cache.Rules{cache.On(func(e felled) cache.Move { return cache.Revoked(cache.Tag(e.Tree), "forest") })},
 	)
@@ -35,7 +35,7 @@ func TestAnEventMovesWhatItsDomainsTableSays(t *testing.T) {
 }
 
 func TestAnEventThatNoTableKnowsIsAnError(t *testing.T) {
-	subscriber := invalidation(func(context.Context, cache.Move) error { return nil }, cache.Rules{})
+	subscriber := invalidation(func(context.Context, cache.Move) error { return nil }, nil, cache.Rules{})
 	if err := subscriber(t.Context(), watered{}); err == nil || !strings.Contains(err.Error(), "server.watered") {
 		t.Errorf("got %v, want an error that names the event", err)
 	}
@@ -43,7 +43,7 @@ func TestAnEventThatNoTableKnowsIsAnError(t *testing.T) {
 
 func TestAMoveThatFailsLeavesTheEventUndelivered(t *testing.T) {
 	subscriber := invalidation(
-		func(context.Context, cache.Move) error { return errInside },
+		func(context.Context, cache.Move) error { return errInside }, nil,
 		cache.Rules{cache.On(func(planted) cache.Move { return cache.Changed("x") })},
 	)
 	if err := subscriber(t.Context(), planted{}); !errors.Is(err, errInside) {

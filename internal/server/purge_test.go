@@ -34,7 +34,7 @@ func TestAPurgeThatRedisRefusesIsRepeatedUntilItLands(t *testing.T) {
 		defer mu.Unlock()
 		moved = append(moved, m)
 		return refused
-	}, moves))
+	}, nil, moves))
 	outbox := events.NewOutbox(pool, bus, Events, log)
 	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
 	if err := Purge(t.Context(), outbox); err != nil {

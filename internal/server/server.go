@@ -37,6 +37,10 @@ type Options struct {
 	// answering them.
 	LogHits bool
 
+	// FormerTags adds to the tags of a move what processes of the version before know
+	// them by, and browsers that have answers of theirs. Nil adds nothing.
+	FormerTags func([]cache.Tag) []cache.Tag
+
 	// SlowRequest is from where on a request is logged as slow; 0 is 1 s.
 	SlowRequest time.Duration
 
@@ -75,7 +79,7 @@ func New(
 	s := newServer(log, verifier, bus, metrics, o)
 	purge := func(ctx context.Context) error { return Purge(ctx, outbox) }
 	s.routes(cachehttp.New(s.echo, c), f, p, &admin{c, purge}, page)
-	bus.Subscribe("invalidation", invalidation(c.Move, moves, feed.Moves, products.Moves))
+	bus.Subscribe("invalidation", invalidation(c.Move, o.FormerTags, moves, feed.Moves, products.Moves))
 	return s
 }
 

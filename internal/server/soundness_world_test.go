@@ -69,6 +69,7 @@ const (
 type world struct {
 	owner         identity.UserID // of community 13, which is private
 	hidden, liked feed.PostID     // a post in 13, and one in 12 that Ada likes
+	old           [2]feed.PostID  // posts that everybody may see, of two buckets of numbers
 	newest        string          // cursor to the second page of 12, ten at a time
 	ranked        string          // the same in the other order
 	communities   string          // cursor to the second page of communities, ten at a time
@@ -77,7 +78,7 @@ type world struct {
 func newWorld(t *testing.T, h house) (w world) {
 	t.Helper()
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	if err := feed.Seed(t.Context(), h.pool, feed.SeedSize{Users: 60, Communities: 30, Posts: 2000}, now, nil); err != nil {
+	if err := feed.Seed(t.Context(), h.pool, feed.SeedSize{Users: 60, Communities: 30, Posts: 5000}, now, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := products.Seed(t.Context(), h.pool, products.SeedSize{Products: 60}, now, nil); err != nil {
@@ -91,6 +92,24 @@ func newWorld(t *testing.T, h house) (w world) {
 	find(&w.owner, `SELECT owner_id FROM communities WHERE id = 13`)
 	find(&w.hidden, `SELECT max(id) FROM posts WHERE community_id = 13 AND deleted_at IS NULL`)
 	find(&w.liked, `SELECT max(id) FROM posts WHERE community_id = 12 AND deleted_at IS NULL AND locale = 'en'`)
+	for i := range w.old {
+		find(&w.old[i], fmt.Sprintf(`SELECT min(p.id) FROM posts p JOIN communities c ON c.id = p.community_id
+			WHERE c.visibility = 'public' AND deleted_at IS NULL AND p.id >= %d`, 1000*i))
+	}
+	// Two readers who like and block more than is kept of one.
+	for _, sql := range []string{
+		`INSERT INTO users (id, name) SELECT n, 'Someone' FROM generate_series(1001, 3200) n`,
+		fmt.Sprintf(`UPDATE posts SET author_id = 1500 WHERE id = %d`, w.old[1]),
+		`INSERT INTO blocks (blocker_id, blocked_id) SELECT 43, n FROM generate_series(1001, 3200) n`,
+		fmt.Sprintf(`INSERT INTO blocks (blocker_id, blocked_id) SELECT %d, n FROM generate_series(1002, 3200, 2) n`, w.owner),
+		`INSERT INTO blocks (blocker_id, blocked_id) VALUES (43, 7) ON CONFLICT DO NOTHING`,
+		`INSERT INTO likes (user_id, post_id) SELECT 43, id FROM posts WHERE id % 3 <> 0 ON CONFLICT DO NOTHING`,
+		fmt.Sprintf(`INSERT INTO likes (user_id, post_id) SELECT %d, id FROM posts WHERE id %% 5 <> 0 ON CONFLICT DO NOTHING`, w.owner),
+	} {
+		if _, err := h.pool.Exec(t.Context(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
 	// So that the reader, the language and the order of a page all show.
 	for _, sql := range []string{
 		`INSERT INTO post_translations VALUES ($1, 'de', 'Äpfel', 'Sie sind reif.'), ($1, 'fr', 'Pommes', 'Elles sont mûres.')
@@ -153,6 +172,7 @@ func (w world) paths() []string {
 		page + "?after=" + w.newest, page + "?after=" + w.newest + "&limit=10", page + "?after=" + w.ranked,
 		list + "/13/posts", list + "/99999/posts",
 		"/api/posts/" + w.liked.String(), "/api/posts/" + w.hidden.String(), "/api/posts/99999",
+		"/api/posts/" + w.old[0].String(), "/api/posts/" + w.old[1].String(),
 		"/api/products", "/api/products?page=2", "/api/products?perPage=10", "/api/products?page=2&perPage=10",
 		"/api/products?category=books", "/api/products?category=toys",
 		"/api/products/1", "/api/products/2", "/api/products/99999",

@@ -6,7 +6,8 @@ import "example.com/communityfeed/internal/cache"
 // it moved and what it holds in the process.
 func (m *Metrics) Cache(stats func() cache.Stats) {
 	var (
-		reads      = counter("cache_reads", "Reads by how they ended: hit_l1, hit_l2, stale, miss, wait (joined another's load) or error.", "key", "outcome")
+		reads      = counter("cache_reads", "Reads of pages, responses and fragments by how they ended: hit_l1, hit_l2, composed (a page, of copies alone), stale, miss (something was loaded), bypass (with the cache off) or error.", "key", "kind", "outcome")
+		joined     = counter("cache_joined", "Of the reads, those that waited for a flight under way. Each is counted as that ended, too.", "key", "kind")
 		loads      = counter("cache_loads", "Loads from the origin.", "key")
 		loadTime   = counter("cache_load_seconds", "Time spent in loads.", "key")
 		through    = counter("cache_written_through", "Copies that a write brought up to date, so that nobody had to load them.", "key")
@@ -31,18 +32,20 @@ func (m *Metrics) Cache(stats func() cache.Stats) {
 	)
 	m.registry.MustRegister(&collector{
 		metrics: []metric{
-			reads, loads, loadTime, through, fenced, refused, stood, leaseWaits, l2Errors,
+			reads, joined, loads, loadTime, through, fenced, refused, stood, leaseWaits, l2Errors,
 			moved, movesFailed, floors, trustLost, distrusted, breakers, opened, failures, entries, bytes, evictions,
 		},
 		read: func(emit emit) {
 			s := stats()
 			for key, k := range s.Keys {
-				emit(reads, float64(k.HitL1), key, "hit_l1")
-				emit(reads, float64(k.HitL2), key, "hit_l2")
-				emit(reads, float64(k.Stale), key, "stale")
-				emit(reads, float64(k.Miss), key, "miss")
-				emit(reads, float64(k.Wait), key, "wait")
-				emit(reads, float64(k.Errors), key, "error")
+				emit(reads, float64(k.HitL1), key, k.Kind, "hit_l1")
+				emit(reads, float64(k.HitL2), key, k.Kind, "hit_l2")
+				emit(reads, float64(k.Composed), key, k.Kind, "composed")
+				emit(reads, float64(k.Stale), key, k.Kind, "stale")
+				emit(reads, float64(k.Miss), key, k.Kind, "miss")
+				emit(reads, float64(k.Bypass), key, k.Kind, "bypass")
+				emit(reads, float64(k.Errors), key, k.Kind, "error")
+				emit(joined, float64(k.Joined), key, k.Kind)
 				emit(loads, float64(k.Loads), key)
 				emit(loadTime, k.LoadTime.Seconds(), key)
 				emit(through, float64(k.WrittenThrough), key)

@@ -49,14 +49,14 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 		return cache.Stats{
 			Keys: map[string]cache.KeyStats{
 				"feed.page/1": {
-					HitL1: 1, HitL2: 2, Stale: 3, Miss: 4, Wait: 5, Errors: 6,
+					Kind: "page", HitL1: 1, HitL2: 2, Stale: 3, Miss: 4, Joined: 5, Errors: 6, Composed: 24, Bypass: 25,
 					Loads: 7, LoadTime: 8500 * time.Millisecond,
 					Fenced: 9, L2Errors: 12,
 					Refused: map[string]uint64{"lease_lost": 10},
 					Stood:   map[string]uint64{"changed": 20},
 					Waits:   map[string]uint64{"landed": 11, "given_up": 0},
 				},
-				"products.one/2": {Miss: 1},
+				"products.one/2": {Kind: "response", Miss: 1},
 			},
 			MovesChanged: 13, MovesRevoked: 14, MovesFailed: 15, FloorsRaised: 16,
 			TrustLost: map[string]uint64{"event_late": 21},
@@ -65,13 +65,15 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 		}
 	})
 	wantLines(t, scrape(t, m), `
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="hit_l1"} 1
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="hit_l2"} 2
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="stale"} 3
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="miss"} 4
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="wait"} 5
-		communityfeed_cache_reads_total{key="feed.page/1",outcome="error"} 6
-		communityfeed_cache_reads_total{key="products.one/2",outcome="miss"} 1
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="hit_l1"} 1
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="hit_l2"} 2
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="stale"} 3
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="miss"} 4
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="composed"} 24
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="bypass"} 25
+		communityfeed_cache_joined_total{key="feed.page/1",kind="page"} 5
+		communityfeed_cache_reads_total{key="feed.page/1",kind="page",outcome="error"} 6
+		communityfeed_cache_reads_total{key="products.one/2",kind="response",outcome="miss"} 1
 		communityfeed_cache_loads_total{key="feed.page/1"} 7
 		communityfeed_cache_load_seconds_total{key="feed.page/1"} 8.5
 		communityfeed_cache_fills_fenced_total{key="feed.page/1"} 9

@@ -14,23 +14,23 @@ var faults = []fault{
 	{"the locale is not in a page's key", "feed_mixed", keyWithout("feed.page", "locale")},
 	{"the flag is not in a page's key", "feed_mixed", keyWithout("feed.page", "feed_v2")},
 	{"a translation is written into what pages share", "feed_mixed", []overlay.Edit{
-		overlay.Replace("internal/feed/reader.go", "len(page.Posts))\n	for _, p := range page.Posts {", "len(page.Posts))\n	for i, p := range page.Posts {"),
-		overlay.Replace("internal/feed/reader.go", "		post := p.in(locale)\n",
-			"		post := p.in(locale)\n		page.Posts[i].Text, page.Posts[i].Locale = Text{post.Title, post.Body}, post.Locale\n"),
+		overlay.Replace("internal/feed/reader.go", "len(posts))\n	for _, p := range posts {", "len(posts))\n	for i, p := range posts {"),
+		overlay.Replace("internal/feed/reader.go", "		seen = append(seen, v.show(p, locale))\n",
+			"		post := v.show(p, locale)\n		posts[i].Text, posts[i].Locale = Text{post.Title, post.Body}, post.Locale\n		seen = append(seen, post)\n"),
 	}},
 	{"the order is not in the key of what pages share", "feed_mixed", keyWithout("feed.shared", "order")},
 	{"every post is shown as liked by its reader", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/reader.go",
-		"post.LikedByMe = slices.Contains(own.Likes, p.ID)", "post.LikedByMe = true")}},
+		"post.LikedByMe = liked || slices.Contains(v.likes, p.ID)", "post.LikedByMe = liked || true")}},
 	{"the handler is told that nobody has the flag", "feed_mixed", []overlay.Edit{overlay.Replace("internal/identity/dimensions.go",
 		"c.feedV2 = value == flagOn", "c.feedV2 = false")}},
 	{"a deletion moves no tags", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/routes.go",
-		"func(e PostDeleted) cache.Move { return cache.Revoked(e.Community.Tag(), e.Post.Tag()) }",
+		"func(e PostDeleted) cache.Move { return cache.Revoked(e.Community.PostsTag(), e.Post.Tag()) }",
 		"func(PostDeleted) cache.Move { return cache.Revoked() }")}},
 	{"a like moves no tags", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/routes.go",
-		"func(e PostLiked) cache.Move { return cache.Changed(cachehttp.UserTag(e.User)) }",
+		"func(e PostLiked) cache.Move { return cache.Changed(readerTag(e.User.String())) }",
 		"func(PostLiked) cache.Move { return cache.Changed() }")}},
 	{"a like that is taken back is written through as one", "feed_mixed", []overlay.Edit{overlay.Replace("internal/feed/writes.go",
-		"h.through(h.store.Unlike, Reader.notLiking)", "h.through(h.store.Unlike, Reader.liking)")}},
+		"{ return r.acting(done) }", "{ done.Liked = true; return r.acting(done) }")}},
 	{"a process does not hear of another's moves", "feed_mixed", []overlay.Edit{overlay.Replace("internal/cache/subscription.go",
 		"		c.heard.hear(Tag(name))\n", "")}},
 	{"every page has the same ETag", "conditional", []overlay.Edit{overlay.Replace("internal/cachehttp/response.go",
@@ -46,9 +46,9 @@ var faults = []fault{
 
 var (
 	noFlight = overlay.Replace("internal/cache/flight.go",
-		"	if f := c.flights.byKey[at]; f != nil {", "	if f := c.flights.byKey[at]; f != nil && c == nil {")
+		"	if s := f.snap.Load(); s.n > after &&", "	if s := f.snap.Load(); s == nil && s.n > after &&")
 	noLease = overlay.Replace("internal/cache/resolve.go",
-		"a = c.lead(ctx, f, o, k, snap, part)", "a = c.fill(ctx, o, k, snap, nil)")
+		"a = c.lead(ctx, f, o, k, snap)", "a = c.fill(ctx, o, k, snap, nil)")
 )
 
 // keyWithout leaves a dimension out of the text of a key. Whoever asks first still has

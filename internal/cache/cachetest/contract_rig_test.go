@@ -29,7 +29,7 @@ type rig struct {
 	*cache.Cache
 	l1, l2 bool
 	item   *cache.Source[string] // key: name; tag: item:NAME
-	list   *cache.Source[string] // key: name, viewer; tag: item:NAME; reads the item as a part
+	list   *cache.Page[string]   // key: name, viewer; composed of the item
 
 	mu     sync.Mutex
 	values map[string]string
@@ -156,10 +156,12 @@ func eachTier(t *testing.T, test func(*testing.T, *rig)) {
 				r.Cache = cache.New(l2, o)
 				t.Cleanup(r.Close)
 				r.item = cache.NewSource(r.Cache, itemSpec("item"), cache.JSON[string]{}, r.load)
-				r.list = cache.NewSource(r.Cache, itemSpec("list", "viewer"), cache.JSON[string]{}, func(ctx context.Context, k cache.Key) (string, error) {
-					part, err := r.item.GetOrSet(ctx, k.Get("name"))
-					return part + " for " + k.Get("viewer"), err
-				})
+				r.list = cache.NewPage(r.Cache, cache.PageSpec{Name: "list", Version: 1, Dims: []string{"name", "viewer"}},
+					func(v string) int { return len(v) },
+					func(m *cache.Composition) (string, error) {
+						item, err := r.item.Want(m, m.Key().Get("name")).Get()
+						return item + " for " + m.Key().Get("viewer"), err
+					})
 				synctest.Wait()
 				test(t, r)
 			})

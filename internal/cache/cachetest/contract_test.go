@@ -186,13 +186,13 @@ func TestNothingThereIsKeptInTheProcessAndEndsWithAMove(t *testing.T) {
 	})
 }
 
-func TestWholeEndsWithItsPart(t *testing.T) {
+func TestPageEndsWithItsFragment(t *testing.T) {
 	eachTier(t, func(t *testing.T, r *rig) {
 		for i, want := range []string{"v", "w"} {
 			r.write(t, "a", want, cache.Changed)
 			for _, viewer := range []string{"1", "2"} {
-				if got, err := r.list.GetOrSet(t.Context(), "a", viewer); err != nil || got != want+" for "+viewer {
-					t.Errorf("got %q, %v", got, err)
+				if got, err := r.list.Fetch(t.Context(), "a", viewer); err != nil || got.Value != want+" for "+viewer {
+					t.Errorf("got %+v, %v", got, err)
 				}
 			}
 			r.loaded(t, "item/1 a", i+1)

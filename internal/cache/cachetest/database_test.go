@@ -95,6 +95,20 @@ func (db *database) superseded(row string, version int) (at time.Time, known boo
 	return at, true
 }
 
+// saidNothing reports whether one of the versions that a row has had since a time says
+// that there is nothing.
+func (db *database) saidNothing(row string, since time.Time) bool {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	h := db.history[row]
+	for i, c := range h {
+		if (c.deleted || hidden(c.version)) && (i+1 == len(h) || h[i+1].at.After(since)) {
+			return true
+		}
+	}
+	return false
+}
+
 // others returns the versions of a row since one of them, but for another one.
 func (db *database) others(row string, since, but int) (versions []int) {
 	db.mu.Lock()

@@ -20,6 +20,10 @@
 // that the contract states (oracle_test.go), and each entry as it is stored in Redis
 // by what a load has returned and by what had landed by then (shelf_test.go).
 //
+// Processes compose pages of fragments as the service does. A page's value has those of
+// the fragments that went into it, so every answer is judged alike. What may excuse a page
+// that fails although no load has is looked for from outside (excuses_test.go).
+//
 // # The invariant
 //
 // Nothing is drawn outside the scheduler and nothing is ordered by who came first:

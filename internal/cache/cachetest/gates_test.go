@@ -113,6 +113,9 @@ func (s *sim) rank() int {
 // inTurn lets a goroutine of p that may have been woken together with others go on
 // when it is its turn: what they do next must not depend on who is faster.
 func (s *sim) inTurn(p *process, what string) {
+	if p.dead.Load() {
+		return // nothing of it counts any more, and what ends first in it depends on nothing
+	}
 	ch := make(chan struct{})
 	s.put(&gate{what: p.String() + what, p: p, kind: turnGate, open: func(verdict) { close(ch) }})
 	<-ch

@@ -1,6 +1,12 @@
 package cachetest
 
-import "example.com/communityfeed/internal/cache"
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/communityfeed/internal/cache"
+)
 
 // An operation is something that the fleet is asked to do, or that happens to it.
 // What the cache learns to do gets a line below; what its answer must show is for
@@ -20,8 +26,11 @@ var operations = []operation{
 	{"change", 12, (*sim).someChange},
 	{"write through", 3, (*sim).someWriteThrough},
 	{"revoke", 5, (*sim).someRevocation},
+	{"outage", 0, (*sim).outage},
+	{"revoke beside", 1, (*sim).revokeBeside},
 	{"purge", 1, (*sim).purge},
 	{"quiet change", 2, (*sim).quietChange},
+	{"flood", 3, (*sim).flood},
 	{"fault", 10, (*sim).strike},
 	{"time", 15, (*sim).someTime},
 }
@@ -88,19 +97,42 @@ func (s *sim) rush() {
 	}
 }
 
+// warmUp reads all fragments, so that pages can be stale.
+func (s *sim) warmUp() {
+	for _, row := range s.plan.rows {
+		for _, viewer := range s.plan.viewers {
+			s.begin()
+			s.read(s.processes[0], "site", row, viewer)
+			s.pass(time.Second)
+		}
+	}
+}
+
 // someKey picks a key that shows a row, or the quiet one.
 func (s *sim) someKey(row string) (shape string, values []string) {
-	switch n := s.draw(10); {
-	case n < 4:
-		return "row", []string{row}
-	case n < 5:
-		return "row", []string{quiet}
-	case n < 8:
+	switch n := s.draw(20); {
+	case n < s.plan.fragments:
+		return s.someFragment(row)
+	case n < 14:
 		return "page", []string{row, pick(s, s.plan.viewers)}
-	case n < 9:
+	case n < 17:
 		return "pair", []string{row, pick(s, append(s.plan.rows, quiet))}
 	}
 	return "site", []string{row, pick(s, s.plan.viewers)}
+}
+
+// someFragment picks a fragment that shows a row, or another one.
+func (s *sim) someFragment(row string) (shape string, values []string) {
+	viewer := pick(s, s.plan.viewers)
+	switch n := s.draw(10); {
+	case n < 6:
+		return "row", []string{row}
+	case n < 7:
+		return "row", []string{quiet}
+	case n < 8:
+		return "viewer", []string{viewer}
+	}
+	return "member", []string{row, viewer}
 }
 
 func (s *sim) someWrite() {
@@ -114,7 +146,7 @@ func (s *sim) someWrite() {
 func (s *sim) someChange() {
 	row, viewer := pick(s, s.plan.rows), pick(s, s.plan.viewers)
 	switch n := s.draw(12); {
-	case n < 9:
+	case n < 8:
 		s.write(s.someProcess(), false, false, row)
 	case n < 11:
 		s.write(s.someProcess(), false, false, viewer)
@@ -124,7 +156,66 @@ func (s *sim) someChange() {
 }
 
 func (s *sim) someRevocation() {
-	s.write(s.someProcess(), true, s.chance(0.4), pick(s, s.plan.rows))
+	if s.chance(0.2) {
+		s.write(s.someProcess(), true, false, pick(s, s.plan.viewers))
+	} else {
+		s.write(s.someProcess(), true, s.chance(0.4), pick(s, s.plan.rows))
+	}
+}
+
+// outage has a page composed of stale fragments, one of which is there before the other:
+// the origin goes away, what a page shows has just changed, and one of two loads takes
+// longer to fail.
+func (s *sim) outage() {
+	p, row, viewer := s.someProcess(), pick(s, s.plan.rows), pick(s, s.plan.viewers)
+	if !p.serves() {
+		return
+	}
+	s.away = false
+	s.trace("the origin is there")
+	s.write(p, false, false, row)
+	s.pass(time.Second)
+	s.read(p, "page", row, viewer)
+	s.read(p, "viewer", viewer)
+	s.pass(4 * time.Second)
+	s.count(away)
+	s.away = true
+	s.trace("the origin is away")
+	s.write(p, false, false, row, viewer)
+	s.pass(300 * time.Millisecond)
+	s.read(p, "page", row, viewer)
+	for range 12 + s.draw(12) {
+		s.begin()
+		gates := slices.DeleteFunc(s.pending(requestGate, replyGate, loadGate), func(g *gate) bool {
+			return g.query && strings.Contains(g.what, "viewer=")
+		})
+		if len(gates) > 0 {
+			s.openOne(gates[s.draw(len(gates))], true)
+		}
+	}
+	s.revokeBeside()
+}
+
+// revokeBeside revokes in another process what a page shows while it is being composed.
+// Redis is told at once, and the page's process not yet; time passes while the page's other loads are under way.
+func (s *sim) revokeBeside() {
+	i := slices.IndexFunc(s.reads, func(r *read) bool { return r.isPage() && r.ended.IsZero() && len(r.written()) > 0 })
+	if i < 0 {
+		return
+	}
+	r := s.reads[i]
+	others := slices.DeleteFunc(slices.Clone(s.processes), func(p *process) bool { return p == r.p })
+	s.write(pick(s, others), true, false, r.written()[0])
+	for range 4 {
+		s.begin()
+		gates := slices.DeleteFunc(s.pending(writeGate, requestGate, replyGate), func(g *gate) bool {
+			return !strings.HasSuffix(g.what, moves) && !strings.Contains(g.what, "→ move") && !strings.Contains(g.what, "reply to move")
+		})
+		if len(gates) > 0 {
+			s.openOne(gates[0], true)
+		}
+	}
+	s.pass(600 * time.Millisecond)
 }
 
 func (s *sim) purge() { s.write(s.someProcess(), true, false, purges) }

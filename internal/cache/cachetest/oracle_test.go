@@ -28,6 +28,7 @@ type oracle struct {
 
 	mu       sync.Mutex
 	values   map[string]map[string]bool      // by key: what its loads have returned, and whether a write has made it of a copy
+	loads    map[string][]load               // by key
 	failures map[*process]map[string]failure // the last one of each key
 }
 
@@ -63,7 +64,10 @@ func (m mark) is() bool { return m.step > 0 }
 func (s *sim) now() mark { return mark{s.step, time.Now()} }
 
 func newOracle(s *sim) *oracle {
-	return &oracle{s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool), failures: make(map[*process]map[string]failure)}
+	return &oracle{
+		s: s, facts: make(map[string][]*fact), values: make(map[string]map[string]bool),
+		loads: make(map[string][]load), failures: make(map[*process]map[string]failure),
+	}
 }
 
 // committed notes a write with its event.
@@ -222,6 +226,7 @@ func (o *oracle) ask(p *process, rows []string) (duties []duty) {
 // judge checks the answer to a read.
 func (o *oracle) judge(r *read) {
 	s := o.s
+	s.answer(r)
 	faulty := !s.lastFault.IsZero() && r.ended.Sub(s.lastFault) < faultLife
 	if most := r.deadline; r.ended.After(most) {
 		s.violate("%s waited %v past its deadline", r, r.ended.Sub(most))
@@ -229,9 +234,8 @@ func (o *oracle) judge(r *read) {
 	saw, none := r.result.Value.Saw, nothing{}
 	switch {
 	case r.err == nil:
-		if yes, _ := o.wasProduced(r.key, r.result.Value); !yes {
-			s.violate("%s: no load has returned %v", r, r.result.Value)
-		}
+		o.made(r)
+		o.outcome(r)
 	case errors.As(r.err, &none):
 		saw = none.Saw
 	case r.ctxErr != nil:
@@ -244,12 +248,15 @@ func (o *oracle) judge(r *read) {
 		return // half open, however long ago: one probe, and the others are kept back
 	case r.p.stopping:
 		return
+	case o.excused(r):
+		s.excused++
+		return
 	default:
 		s.violate("%s: error %v, though no load has failed", r, r.err)
 		return
 	}
-	s.answers[r.how()]++
 	stale := r.err == nil && r.result.Outcome == cache.Stale
+	faulty = faulty || stale && o.waitedOut(r)
 	for _, d := range r.duties {
 		version, shown := saw[d.f.row]
 		if !shown {
@@ -262,7 +269,7 @@ func (o *oracle) judge(r *read) {
 		if version >= d.f.version && !lacks {
 			continue
 		}
-		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1
+		looked := r.alone && r.err == nil && r.result.Outcome != cache.HitL1 && (!r.isPage() || s.plan.l1 < 0)
 		changedDue := (d.strict || looked && d.landed) && d.f.changed.undone.step <= r.step
 		revokedDue := (d.revoked || looked && d.gone) && d.f.revoked.undone.step <= r.step
 		if lacks { // others' moves of the tag say nothing of this one
@@ -281,6 +288,7 @@ func (o *oracle) judge(r *read) {
 	}
 	if stale {
 		o.withdrawn(r)
+		o.unrevoked(r)
 	}
 	o.age(r, saw, stale, faulty)
 }
@@ -302,7 +310,7 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 		most += policy.Stale
 	case r.err != nil:
 		most += policy.Negative + l1Life
-	case r.alone && r.result.Outcome == cache.Miss && r.shape == "row":
+	case r.alone && r.result.Outcome == cache.Miss && !r.isPage():
 		most = 0
 	}
 	for _, row := range slices.Sorted(maps.Keys(saw)) {
@@ -321,7 +329,7 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 }
 
 // produced notes what a load of a key returned, or a write has made of a copy.
-func (o *oracle) produced(key string, v page, byWrite bool) {
+func (o *oracle) produced(key string, v value, byWrite bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.values[key] == nil {
@@ -330,15 +338,29 @@ func (o *oracle) produced(key string, v page, byWrite bool) {
 	o.values[key][v.text()] = byWrite
 }
 
+// made checks that a value is what a load has returned or a write has made, or a page of
+// such fragments.
+func (o *oracle) made(r *read) {
+	values := map[string]value{r.key: r.result.Value}
+	if r.isPage() {
+		values = r.result.Value.Parts
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		if yes, _ := o.wasProduced(key, values[key]); !yes || !slices.Contains(r.parts, key) {
+			o.s.violate("%s: no load of %s has returned %v", r, key, values[key])
+		}
+	}
+}
+
 // wasProduced reports whether a load has returned the value, or a write has made it.
-func (o *oracle) wasProduced(key string, v page) (yes, byWrite bool) {
+func (o *oracle) wasProduced(key string, v value) (yes, byWrite bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	byWrite, yes = o.values[key][v.text()]
 	return yes, byWrite
 }
 
-func (v page) text() string {
+func (v value) text() string {
 	b, _ := json.Marshal(v)
 	return string(b)
 }

@@ -9,18 +9,23 @@ import (
 // A plan is what a seed is about: how many processes, what is cached how, and
 // which faults there are. Few faults at a time leave room for long orders of steps.
 type plan struct {
-	theme     theme
-	processes int
-	steps     int
-	l1        int
-	slots     int // of each process in the database
-	policy    cache.Policy
-	rows      []string
-	viewers   []string
-	faults    map[fault]bool
-	lingering bool // a request may reach Redis long after it was sent
-	calm      bool // whatever is asked of Redis is done at once
-	eager     int  // of ten steps, how many open a gate when there is one
+	theme       theme
+	processes   int
+	steps       int
+	l1          int
+	tags        int // that a generation remembers: twice those of a page, or more
+	slots       int // of each process in the database
+	policy      cache.Policy
+	rows        []string
+	viewers     []string
+	faults      map[fault]bool
+	lingering   bool // a request may reach Redis long after it was sent
+	calm        bool // whatever is asked of Redis is done at once
+	warm        bool // every page has been read before anything happens
+	lateViewers bool // what is loaded of viewers takes long
+	lateIDs     bool // the ids that stale pages are judged by are often late
+	eager       int  // of ten steps, how many open a gate when there is one
+	fragments   int  // of twenty reads, how many are of fragments and not of pages
 }
 
 // A theme is what seeds look for. A fault that is one of twenty hardly ever meets the
@@ -79,12 +84,51 @@ var themes = []theme{
 			p.policy.Stale = seconds(s, 0, 5)
 		},
 	},
+	{
+		name: "pages", faults: []fault{lateNews, slowLoads}, also: []fault{lostNews, stops, failedMoves, brokenSubs},
+		often: map[string]int{"change": 15, "revoke": 8, "revoke beside": 6, "rush": 6}, tune: onePage,
+	},
+	{
+		name: "stale pages", faults: []fault{away, slowLoads, lateNews}, also: []fault{badLoads, lostNews, slowRedis, eviction, failedMoves},
+		often: map[string]int{"change": 12, "revoke": 3, "revoke beside": 10, "outage": 8, "purge": 0, "fault": 12, "time": 25, "rush": 6},
+		tune: func(s *sim, p *plan) {
+			onePage(s, p)
+			p.lateViewers = s.chance(0.7)
+			p.warm, p.policy.Fresh, p.policy.OnError = true, seconds(s, 2, 6), seconds(s, 60, 120)
+		},
+	},
+	{
+		name: "forgotten tags", faults: []fault{lateNews}, also: []fault{slowLoads, lostNews, brokenSubs, failedMoves},
+		often: map[string]int{"change": 20, "flood": 40},
+		tune: func(s *sim, p *plan) {
+			onePage(s, p)
+			p.tags, p.policy.Fresh = 8, seconds(s, 6, 30, 120)
+		},
+	},
+	{
+		name: "old fragments", faults: []fault{lateNews, lostNews}, also: []fault{slowLoads},
+		often: map[string]int{"read": 40, "change": 8, "revoke": 2, "purge": 0, "time": 30},
+		tune: func(s *sim, p *plan) {
+			onePage(s, p)
+			p.fragments, p.policy.Fresh = 10, seconds(s, 30, 120)
+		},
+	},
 	{name: "anything", also: allFaults},
 }
+
+// themeOf is the theme of a seed.
+func themeOf(seed uint64) theme { return themes[seed%uint64(len(themes))] }
 
 // oneRow has two processes meet at one row again and again.
 func oneRow(s *sim, p *plan) {
 	p.processes, p.rows, p.viewers = 2, []string{"a"}, []string{"u"}
+}
+
+// onePage has two processes meet at the pages of one row.
+func onePage(s *sim, p *plan) {
+	oneRow(s, p)
+	p.fragments, p.l1, p.lateIDs = 3, pick(s, []int{8, 100, 100, 100}), s.chance(0.6)
+	p.policy.Fresh, p.policy.Stale = seconds(s, 2, 6, 30), seconds(s, 0, 5, 60)
 }
 
 func seconds(s *sim, from ...int) time.Duration {
@@ -93,16 +137,18 @@ func seconds(s *sim, from ...int) time.Duration {
 
 func (s *sim) makePlan() {
 	s.plan = plan{
-		theme:     themes[s.seed%uint64(len(themes))],
+		theme:     themeOf(s.seed),
 		processes: 2 + s.draw(3),
 		steps:     80 + s.draw(320),
-		l1:        pick(s, []int{-1, 3, 100, 100}),
+		l1:        pick(s, []int{-1, 8, 100, 100}),
+		tags:      pick(s, []int{8, 8, 12, 100}),
 		slots:     pick(s, []int{1, 2, 5, 20, 20}),
 		policy:    cache.Policy{Fresh: seconds(s, 2, 6, 30, 120), Stale: seconds(s, 0, 5, 60), OnError: seconds(s, 0, 10, 120), Negative: seconds(s, 0, 1, 4)},
 		rows:      []string{"a", "b"}[:1+s.draw(2)],
 		viewers:   []string{"u", "v"}[:1+s.draw(2)],
 		faults:    make(map[fault]bool),
 		eager:     5 + s.draw(5),
+		fragments: pick(s, []int{4, 8, 12}),
 	}
 	if s.chance(0.15) {
 		s.plan.processes = 2 + s.draw(7)

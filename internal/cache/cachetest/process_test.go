@@ -31,10 +31,14 @@ type process struct {
 	lastMiss time.Time // when a load last closed its origin's breaker
 	told     int       // of messages, so far
 
-	sources map[string]*cache.Source[page] // by the name of the key
+	sources map[string]*cache.Source[value] // of fragments, by the name of the key
+	fetch   map[string]fetch                // of all
 	stop    chan struct{}
 	relay   sync.WaitGroup
 }
+
+// fetch reads a key.
+type fetch func(ctx context.Context, values ...string) (cache.Result[value], error)
 
 func (p *process) String() string { return fmt.Sprintf("p%d", p.id) }
 
@@ -46,7 +50,10 @@ func (p *process) toldNext() order {
 
 func (s *sim) launch() *process {
 	s.launched++
-	p := &process{s: s, id: s.launched, begun: time.Now(), sources: make(map[string]*cache.Source[page]), stop: make(chan struct{})}
+	p := &process{
+		s: s, id: s.launched, begun: time.Now(), stop: make(chan struct{}),
+		sources: make(map[string]*cache.Source[value]), fetch: make(map[string]fetch),
+	}
 	p.slots.free = s.plan.slots
 	tier, err := cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{
 		Prefix: prefix,
@@ -65,26 +72,12 @@ func (s *sim) launch() *process {
 	}
 	p.tier = tier
 	p.cache = cache.New(tier, cache.Options{
-		L1Entries: s.plan.l1,
-		Rand:      p.random,
-		Answer:    func(err error) bool { return errors.As(err, new(nothing)) },
+		L1Entries:      s.plan.l1,
+		TagsRemembered: s.plan.tags,
+		Rand:           p.random,
+		Answer:         func(err error) bool { return errors.As(err, new(nothing)) },
 	})
-	for _, sh := range shapes {
-		p.sources[sh.name] = cache.NewSource(p.cache, cache.Spec{
-			Name: sh.name, Version: 1, Dims: sh.dims, Policy: s.plan.policy,
-			Tags: func(k cache.Key) []cache.Tag {
-				values := make([]string, len(sh.dims))
-				for i, d := range sh.dims {
-					values[i] = k.Get(d)
-				}
-				var tags []cache.Tag
-				for _, r := range rowsOf(sh.name, values) {
-					tags = append(tags, tagOf(r))
-				}
-				return tags
-			},
-		}, cache.JSON[page]{}, func(ctx context.Context, k cache.Key) (page, error) { return p.load(ctx, sh, k) })
-	}
+	p.declare()
 	p.poll() // before the first read
 	p.relay.Go(p.run)
 	s.processes = append(s.processes, p)

@@ -2,7 +2,9 @@ package cachetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +18,15 @@ type read struct {
 	shape    string
 	values   []string
 	key      string
+	parts    []string // keys of the fragments that it may be made of
 	step     int
 	begun    time.Time
 	deadline time.Time
 	duties   []duty
-	alone    bool // no flight of this key can have been under way
+	alone    bool // no flight of this key, or of a part, can have been under way
+	many     bool // with others: it ends with the last of them
 	usable   standby
+	unease   unease
 
 	answer
 }
@@ -29,7 +34,7 @@ type read struct {
 // An answer is what a read got, and when.
 type answer struct {
 	ended  time.Time
-	result cache.Result[page]
+	result cache.Result[value]
 	err    error
 	ctxErr error // of the caller's own context
 }
@@ -45,10 +50,15 @@ func (r *read) String() string {
 }
 
 func (r *read) how() string {
-	if r.err != nil {
+	switch {
+	case r.err == nil:
+		return r.result.Outcome.String()
+	case errors.As(r.err, new(nothing)):
 		return "nothing"
+	case r.ctxErr != nil:
+		return "left"
 	}
-	return r.result.Outcome.String()
+	return "failed"
 }
 
 // patience is how long a caller without a deadline waits at most: what all steps of
@@ -73,7 +83,7 @@ func (s *sim) read(p *process, shape string, values ...string) *read {
 	s.trace("%s begins", r)
 	go func() {
 		var a answer
-		a.result, a.err = p.sources[shape].Fetch(ctx, values...)
+		a.result, a.err = p.fetch[shape](ctx, values...)
 		a.ended, a.ctxErr = time.Now(), ctx.Err()
 		cancel()
 		if leave != nil {
@@ -89,10 +99,10 @@ func (s *sim) ask(p *process, shape string, values []string) *read {
 	s.ops++
 	r := &read{
 		id: s.ops, p: p, shape: shape, values: values, step: s.step, begun: time.Now(),
-		key: keyOf(shape, values), deadline: time.Now().Add(patience),
+		key: keyOf(shape, values), parts: fragments(shape, values), unease: p.unease(), deadline: time.Now().Add(patience),
 	}
 	r.duties = s.oracle.ask(p, append(rowsOf(shape, values), purges))
-	r.alone = s.aloneIn(p, shape, values)
+	r.alone = s.aloneIn(r)
 	r.usable = s.standby(r)
 	s.reads = append(s.reads, r)
 	return r
@@ -104,6 +114,7 @@ func (s *sim) readMany(p *process, rows ...string) {
 	var keys [][]string
 	for _, row := range rows {
 		r := s.ask(p, "row", []string{row})
+		r.many = true
 		s.trace("%s begins, with others", r)
 		reads, keys = append(reads, r), append(keys, r.values)
 	}
@@ -126,17 +137,27 @@ func (s *sim) again(r *read) {
 	}
 }
 
-// aloneIn reports whether no read of the key in p can have left a flight that is
+// aloneIn reports whether no other read of its process can have left a flight that is
 // still joined: one that is under way, or has answered and not yet stored.
-func (s *sim) aloneIn(p *process, shape string, values []string) bool {
-	key := keyOf(shape, values)
-	for _, r := range s.reads {
-		if r.p != p || r.key != key {
+func (s *sim) aloneIn(r *read) bool {
+	for _, other := range s.reads {
+		if other.p != r.p || !slices.ContainsFunc(other.parts, func(key string) bool { return slices.Contains(r.parts, key) }) {
 			continue
 		}
-		if r.ended.IsZero() || time.Since(r.ended) < storeMost || r.ctxErr != nil && time.Since(r.begun) < 20*time.Second {
+		left := storeMost
+		if other.isPage() && other.err != nil {
+			left = pageLife + time.Second // of fragments that it has not waited for
+		}
+		if other.ended.IsZero() || time.Since(other.ended) < left || other.ctxErr != nil && time.Since(other.begun) < 2*pageLife+6*time.Second {
 			return false
 		}
 	}
 	return true
+}
+
+func (r *read) isPage() bool { return shapeOf(r.shape).page != nil }
+
+// written are the rows that a read shows and that are written with an event.
+func (r *read) written() []string {
+	return slices.DeleteFunc(slices.Clone(r.values), func(row string) bool { return row == quiet })
 }

@@ -55,7 +55,11 @@ func (s *sim) reap() {
 				continue
 			}
 			s.checked++
-			s.trace("%s ends: %s %v %v", r, r.how(), r.result.Value.text(), r.err)
+			why := r.err
+			if r.p.stopping && r.how() == "failed" {
+				why = cache.ErrUnavailable // by the page's context or by a fragment's, whichever ends first
+			}
+			s.trace("%s ends: %s %v %v", r, r.how(), r.result.Value.text(), why)
 			s.oracle.judge(r)
 			s.oracle.loadedAgain(r)
 			if r.err == nil && r.result.Outcome == cache.Miss {

@@ -33,7 +33,7 @@ func (s *sim) settle() {
 // next takes one step.
 func (s *sim) next() {
 	s.begin()
-	if gates := s.pending(); len(gates) > 0 && s.draw(10) < s.plan.eager {
+	if gates := s.awaited(s.pending()); len(gates) > 0 && s.draw(10) < s.plan.eager {
 		s.openOne(gates[s.draw(len(gates))], true)
 		return
 	}
@@ -49,6 +49,45 @@ func (s *sim) next() {
 		return
 	}
 	s.operate()
+}
+
+// What a page's look at ids is called at its gates, on its way to Redis and back.
+const (
+	asksIDs  = "→ HMGET"
+	hearsIDs = "← reply to HMGET"
+)
+
+// awaited leaves out, most often, what should take long: the replies with ids by which
+// stale pages are judged, since what they say should have changed until they arrive, and
+// the loads of one fragment, while others of its page are there and revoked.
+func (s *sim) awaited(gates []*gate) []*gate {
+	if s.plan.lateIDs && !s.chance(0.1) {
+		gates = slices.DeleteFunc(gates, func(g *gate) bool { return strings.Contains(g.what, hearsIDs) })
+	}
+	if s.plan.lateViewers && !s.chance(0.1) {
+		gates = slices.DeleteFunc(gates, func(g *gate) bool { return g.query && strings.Contains(g.what, "viewer=") })
+	}
+	return gates
+}
+
+// beside lets somebody revoke what a page shows, and somebody else ask for it, while its
+// ids are on their way.
+func (s *sim) beside(g *gate) {
+	if !s.plan.lateIDs || g.kind != requestGate || !strings.Contains(g.what, asksIDs) {
+		return
+	}
+	for _, r := range s.reads {
+		if r.p == g.p && r.isPage() && r.ended.IsZero() && len(r.written()) > 0 {
+			s.follow(func() {
+				if g.p.serves() {
+					s.write(g.p, s.chance(0.7), false, pick(s, r.written()))
+				}
+			})
+			s.follow(func() { s.again(r) })
+			s.follow(func() { s.again(r) })
+			return
+		}
+	}
 }
 
 // begin begins a step.
@@ -75,6 +114,7 @@ func (s *sim) openOne(g *gate, faults bool) {
 	s.settle()
 	time.Sleep(instant)
 	s.settle()
+	s.beside(g)
 }
 
 // openMail lets all messages through that wait for a process.

@@ -7,15 +7,18 @@ import (
 	"example.com/communityfeed/internal/cache"
 )
 
-// A page is what a load returns: the version of every row that it shows. One that was
-// written through lacks what others had committed by then, whose moves had not landed.
-type page struct {
+// A value is what a load returns: the version of every row that it shows. One that was
+// written through lacks what others had committed by then, whose moves had not landed. A
+// page's value has those of its fragments, by their keys, and shows of each row the oldest
+// version that one of them shows.
+type value struct {
 	Saw   map[string]int
 	Lacks map[string][]int `json:",omitempty"`
+	Parts map[string]value `json:",omitempty"`
 }
 
 // lack notes what a part lacks.
-func (v *page) lack(row string, versions ...int) {
+func (v *value) lack(row string, versions ...int) {
 	if len(versions) == 0 {
 		return
 	}
@@ -27,11 +30,28 @@ func (v *page) lack(row string, versions ...int) {
 	v.Lacks[row] = slices.Compact(all)
 }
 
-// A nothing is a load's answer that a row is not there, and which version of the
-// row said so.
-type nothing struct{ page }
+// add adds a fragment to a page.
+func (v *value) add(key string, part value) {
+	if v.Parts == nil {
+		v.Saw, v.Parts = make(map[string]int), make(map[string]value)
+	}
+	v.Parts[key] = part
+	for row, version := range part.Saw {
+		see(v.Saw, row, version)
+	}
+	for row, versions := range part.Lacks {
+		v.lack(row, versions...)
+	}
+}
+
+// A nothing is the answer, of a load or of a page, that there is nothing (to show), and
+// which versions said so.
+type nothing struct{ value }
 
 func (nothing) Error() string { return "nothing there" }
+
+// hidden reports whether pages that show this version of a row say that there is nothing.
+func hidden(version int) bool { return version%3 == 2 }
 
 var errBroken = errors.New("the origin is broken")
 
@@ -50,39 +70,52 @@ func tagOf(row string) cache.Tag {
 	return cache.Tag("row:" + row)
 }
 
-// A shape is a kind of key: which parts its load asks for, and which rows it reads
-// itself.
+// A shape is a kind of key, with a dimension for each row whose name is in it. It is a
+// fragment's, whose load reads these rows, or a page's.
 type shape struct {
 	name  string
 	dims  []string
-	parts func(k cache.Key) [][]string // name and values
-	own   func(k cache.Key) []string
-	first bool // reads its own rows before its parts
-	many  bool // asks for all of its parts, which are rows, at a time
+	owner string
+	page  func(*process, *cache.Composition) (value, error)
+	parts func(values []string) [][]string // shape and values of all fragments that a page may use
 }
 
-var shapes = []shape{
-	{
-		name: "row", dims: []string{"name"},
-		own: func(k cache.Key) []string { return []string{k.Get("name")} },
-	},
-	{
-		name: "page", dims: []string{"name", "viewer"},
-		parts: func(k cache.Key) [][]string { return [][]string{{"row", k.Get("name")}} },
-		own:   func(k cache.Key) []string { return []string{k.Get("viewer")} },
-	},
-	{
-		name: "pair", dims: []string{"name", "other"}, first: true, many: true,
-		parts: func(k cache.Key) [][]string { return [][]string{{"row", k.Get("name")}, {"row", k.Get("other")}} },
-		own:   func(cache.Key) []string { return nil },
-	},
-	{
-		name: "site", dims: []string{"name", "viewer"},
-		parts: func(k cache.Key) [][]string {
-			return [][]string{{"row", quiet}, {"page", k.Get("name"), k.Get("viewer")}}
+// shapes are complete once init has run: pages are made of fragments, which are shapes.
+var shapes []shape
+
+func init() {
+	shapes = []shape{
+		{name: "row", dims: []string{"name"}},
+		{name: "viewer", dims: []string{"viewer"}, owner: "viewer"},
+		{name: "member", dims: []string{"name", "viewer"}, owner: "viewer"},
+		{
+			name: "page", dims: []string{"name", "viewer"}, page: (*process).composePage,
+			parts: func(v []string) [][]string { return [][]string{{"row", v[0]}, {"viewer", v[1]}} },
 		},
-		own: func(k cache.Key) []string { return []string{k.Get("name")} },
-	},
+		{
+			name: "pair", dims: []string{"name", "other"}, page: (*process).composePair,
+			parts: func(v []string) [][]string { return [][]string{{"row", v[0]}, {"row", v[1]}} },
+		},
+		{
+			name: "site", dims: []string{"name", "viewer"}, page: (*process).composeSite,
+			parts: func(v []string) [][]string {
+				return [][]string{{"row", quiet}, {"member", v[0], v[1]}, {"row", v[0]}, {"viewer", v[1]}}
+			},
+		},
+	}
+}
+
+// fragments returns the keys of the fragments that a key may be made of: itself, if it is
+// one.
+func fragments(shape string, values []string) (keys []string) {
+	sh := shapeOf(shape)
+	if sh.page == nil {
+		return []string{keyOf(shape, values)}
+	}
+	for _, part := range sh.parts(values) {
+		keys = append(keys, keyOf(part[0], part[1:]))
+	}
+	return keys
 }
 
 // keyOf renders a key as the cache does.
@@ -98,15 +131,7 @@ func shapeOf(name string) shape {
 	return shapes[slices.IndexFunc(shapes, func(sh shape) bool { return sh.name == name })]
 }
 
-// partsOf returns the parts of a key.
-func (sh shape) partsOf(k cache.Key) [][]string {
-	if sh.parts == nil {
-		return nil
-	}
-	return sh.parts(k)
-}
-
-// rowsOf are the rows that a key shows, in the end.
+// rowsOf are the rows that a key shows, but for purges.
 func rowsOf(name string, values []string) []string {
 	if name == "site" {
 		return append([]string{quiet}, values...)

@@ -56,10 +56,10 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 }
 
 // open returns what an entry has before its body, and its body.
-func open(entry string) (ids string, v page, ok bool) {
+func open(entry string) (ids string, v value, ok bool) {
 	i := strings.LastIndex(entry, `{"Saw"`)
 	if i < 0 {
-		return "", page{}, false
+		return "", value{}, false
 	}
 	err := json.Unmarshal([]byte(entry[i:]), &v)
 	return entry[:i], v, err == nil
@@ -67,7 +67,7 @@ func open(entry string) (ids string, v page, ok bool) {
 
 // current reports whether an entry lies under the ids of now, in these fields of
 // its tags.
-func (o *oracle) current(ids string, v page, fields ...string) bool {
+func (o *oracle) current(ids string, v value, fields ...string) bool {
 	for row := range v.Saw {
 		for _, f := range fields {
 			id := o.s.redis.HGet(prefix+"t:"+string(tagOf(row)), f)

@@ -36,7 +36,9 @@ type sim struct {
 	stores    int
 	through   int            // of them, what writes have made of a copy
 	away      bool           // the origin
-	answers   map[string]int // by what the outcomes are called
+	answers   map[string]int // of fragments, by what the outcomes are called
+	pages     map[string]int // the same of pages
+	excused   int            // pages that failed without a load that did
 	faults    map[fault]int
 	lines     []string
 	violated  []string
@@ -63,6 +65,15 @@ func (s *sim) hits(f fault, p float64) bool {
 	}
 	s.count(f)
 	return true
+}
+
+// answer counts how a read has ended.
+func (s *sim) answer(r *read) {
+	if r.isPage() {
+		s.pages[r.how()]++
+	} else {
+		s.answers[r.how()]++
+	}
 }
 
 func (s *sim) count(f fault) { s.faults[f]++ }
@@ -97,7 +108,7 @@ func (s *sim) all() []*gate {
 func newSim(seed uint64) *sim {
 	s := &sim{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0)), began: time.Now(), step: 1,
-		answers: make(map[string]int), faults: make(map[fault]int), actors: make(map[string]*actor), arrived: make(chan struct{}, 1),
+		answers: make(map[string]int), pages: make(map[string]int), faults: make(map[fault]int), actors: make(map[string]*actor), arrived: make(chan struct{}, 1),
 	}
 	s.leases = make(map[string]heldLease)
 	s.oracle = newOracle(s)
@@ -116,12 +127,15 @@ func (s *sim) run() {
 			faults = append(faults, string(f))
 		}
 	}
-	s.trace("%s: %d processes, %d steps, L1 of %d, %d slots, %+v, faults: %s",
-		s.plan.theme.name, s.plan.processes, s.plan.steps, s.plan.l1, s.plan.slots, s.plan.policy, strings.Join(faults, ", "))
+	s.trace("%s: %d processes, %d steps, L1 of %d, %d tags, %d slots, %+v, faults: %s",
+		s.plan.theme.name, s.plan.processes, s.plan.steps, s.plan.l1, s.plan.tags, s.plan.slots, s.plan.policy, strings.Join(faults, ", "))
 	for range s.plan.processes {
 		s.launch()
 	}
 	s.pass(50 * time.Millisecond)
+	if s.plan.warm {
+		s.warmUp()
+	}
 	for range s.plan.steps {
 		s.settle()
 		s.next()

@@ -3,41 +3,54 @@ package cachetest
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
-// A standby is a copy in Redis that a read may fall back on, with what its process
-// knew then. It is zero where nobody can tell from outside.
+// A standby is what lies in Redis that a read may fall back on: a copy, or those of all
+// fragments of a page, with what its process knew then. It is zero where nobody can tell
+// from outside.
 type standby struct {
-	entry string
-	trust uint64
+	copies string
+	trust  uint64
 }
 
-// standby looks for a copy that could stand in should the load of a read fail.
+// standby looks for copies that could stand in should the loads of a read fail. Of a read
+// that may join a flight it says nothing: the flight may have looked before they were stored.
 func (s *sim) standby(r *read) standby {
 	policy := s.plan.policy
 	if !s.plan.calm || policy.OnError == 0 || policy.OnError < policy.Stale {
 		return standby{}
 	}
 	stats := r.p.cache.Stats()
-	entry, err := s.redis.Get(prefix + "e:{" + r.key + "}")
-	if err != nil || stats.L2Distrusted || stats.L2.Open {
+	if stats.L2Distrusted || stats.L2.Open || !r.alone || r.isPage() && s.oracle.maySayNothing(r) {
 		return standby{}
 	}
-	if ids, v, ok := open(entry); !ok || !s.oracle.current(ids, v, "r") {
-		return standby{}
+	var copies []string
+	for _, key := range r.parts {
+		entry, err := s.redis.Get(prefix + "e:{" + key + "}")
+		if err != nil {
+			return standby{}
+		}
+		if ids, v, ok := open(entry); !ok || !s.oracle.current(ids, v, "r") {
+			return standby{}
+		}
+		copies = append(copies, entry)
 	}
 	lost := uint64(0)
 	for _, n := range stats.TrustLost {
 		lost += n
 	}
-	return standby{entry, lost}
+	return standby{strings.Join(copies, "\n"), lost}
 }
 
 // standsBy checks that a read has not failed while a copy lay there that could have
 // stood in, from its beginning to its end.
 func (o *oracle) standsBy(r *read) {
+	if r.isPage() && o.ranOut(r) {
+		return
+	}
 	if was := r.usable; was != (standby{}) && o.s.standby(r) == was {
-		o.s.violate("%s: error %v, though a copy lay in Redis all the time", r, r.err)
+		o.s.violate("%s: error %v, though copies lay in Redis all the time", r, r.err)
 	}
 }
 
@@ -61,7 +74,7 @@ func (o *oracle) withdrawn(r *read) {
 	o.mu.Lock()
 	failed := o.failures[r.p][r.key]
 	o.mu.Unlock()
-	if !r.alone || o.s.plan.policy.Stale > 0 || failed.began < r.step {
+	if r.isPage() || !r.alone || o.s.plan.policy.Stale > 0 || failed.began < r.step {
 		return
 	}
 	for _, row := range slices.Sorted(maps.Keys(r.result.Value.Saw)) {

@@ -11,7 +11,7 @@ import (
 
 var errDied = errors.New("the process has died")
 
-// someWriteThrough changes a row that a key shows, and writes it through under the key.
+// someWriteThrough changes a row that a fragment shows, and writes it through under its key.
 //
 // A version stands for all that was committed before it. What a copy becomes by a write
 // lacks what else was committed since the copy was read: others' writes, which it must not
@@ -19,17 +19,24 @@ var errDied = errors.New("the process has died")
 func (s *sim) someWriteThrough() {
 	p, row := s.someProcess(), pick(s, s.plan.rows)
 	if p.serves() {
-		shape, values := s.someKey(row)
+		shape, values := s.someFragment(row)
 		s.writeThrough(p, shape, values, row)
 	}
 }
 
-// writeThroughTo is a write of somebody who has read a key just now: there is a copy.
+// writeThroughTo is a write of somebody who has read a key just now: there is a copy, of a
+// fragment of it, too.
 func (s *sim) writeThroughTo(r *read) {
-	if r.p.serves() {
-		if row := pick(s, rowsOf(r.shape, r.values)); row != quiet {
-			s.writeThrough(r.p, r.shape, r.values, row)
-		}
+	if !r.p.serves() {
+		return
+	}
+	shape, values := r.shape, r.values
+	if r.isPage() {
+		part := pick(s, shapeOf(shape).parts(values))
+		shape, values = part[0], part[1:]
+	}
+	if row := pick(s, values); row != quiet {
+		s.writeThrough(r.p, shape, values, row)
 	}
 }
 
@@ -57,8 +64,8 @@ func (s *sim) writeThrough(p *process, shape string, values []string, row string
 			}
 			s.deliver(ctx, w, m)
 			return nil
-		}, func(old page) page {
-			v := page{Saw: maps.Clone(old.Saw)}
+		}, func(old value) value {
+			v := value{Saw: maps.Clone(old.Saw)}
 			for row, versions := range old.Lacks {
 				v.lack(row, versions...)
 			}

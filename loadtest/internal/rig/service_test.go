@@ -13,8 +13,8 @@ process_cpu_seconds_total 1.25
 communityfeed_postgres_acquires_total{pool="read"} 40
 communityfeed_postgres_acquires_total{pool="write"} 2
 # TYPE communityfeed_cache_loads_total counter
-communityfeed_cache_loads_total{key="feed.page/1"} 30
-communityfeed_cache_loads_total{key="feed.shared/3"} 10
+communityfeed_cache_loads_total{key="communities.list/1"} 30
+communityfeed_cache_loads_total{key="feed.shared/4"} 10
 `))
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ communityfeed_cache_loads_total{key="feed.shared/3"} 10
 	if none := m.Sum("communityfeed_cache_loads_total", "key", "posts.one/1"); none != 0 {
 		t.Errorf("a key that is not there has %v loads", none)
 	}
-	if keys := m.Values("communityfeed_cache_loads_total", "key"); !slices.Equal(keys, []string{"feed.page/1", "feed.shared/3"}) {
+	if keys := m.Values("communityfeed_cache_loads_total", "key"); !slices.Equal(keys, []string{"communities.list/1", "feed.shared/4"}) {
 		t.Errorf("the keys are %q", keys)
 	}
 }
