@@ -69,7 +69,7 @@ func deletedIn(community int) int64 {
 }
 
 // Of four communities, one gets a post before the outage that its readers see, and one a
-// post that nobody has read when the outage begins.
+// post that was not read before the outage.
 func postsAndIsRead(community int) bool { return community%4 == 1 }
 func postsUnread(community int) bool    { return community%4 == 0 }
 

@@ -28,13 +28,6 @@ func NewStore(read *pgxpool.Pool, outbox *events.Outbox) *Store {
 	return &Store{read: read, outbox: outbox}
 }
 
-// querier is what a pool and a transaction have in common: a page is read from
-// the one, and shown in the answer to a write from within the other.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // standing is how a caller stands to a community that they may see.
 type standing struct {
 	owner  identity.UserID
@@ -49,8 +42,8 @@ const standingSQL = `
 
 // standing looks a community up for a write. It is not found for whoever may not
 // see it; administrators see all.
-func (s *Store) standing(ctx context.Context, q querier, id CommunityID, who identity.Caller) (standing, error) {
-	return scanStanding(q.QueryRow(ctx, standingSQL, id, who.User()), id, who)
+func (s *Store) standing(ctx context.Context, tx *events.Tx, id CommunityID, who identity.Caller) (standing, error) {
+	return scanStanding(tx.QueryRow(ctx, standingSQL, id, who.User()), id, who)
 }
 
 func scanStanding(row pgx.Row, id CommunityID, who identity.Caller) (standing, error) {
@@ -75,9 +68,9 @@ func postNotFound(id PostID) error { return problem.NotFound(fmt.Sprintf("post %
 func userNotFound(id identity.UserID) error { return problem.NotFound(fmt.Sprintf("user %d", id)) }
 
 // needUser fails with "not found" unless there is such a user.
-func needUser(ctx context.Context, q querier, id identity.UserID) error {
+func needUser(ctx context.Context, tx *events.Tx, id identity.UserID) error {
 	var known bool
-	if err := q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users WHERE id = $1)`, id).Scan(&known); err != nil {
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users WHERE id = $1)`, id).Scan(&known); err != nil {
 		return fmt.Errorf("looking up user %d: %w", id, err)
 	}
 	if !known {
