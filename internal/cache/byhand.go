@@ -82,19 +82,19 @@ func (s *Source[T]) Set(ctx context.Context, from Snapshot, value T) error {
 	if err != nil {
 		return fmt.Errorf("cache: set %s: %w", from.key, err)
 	}
-	e := o.entry(from.snap, body, c.now()-from.snap.taken, c.o.Rand)
+	e := o.entry(o.spec.Policy.jittered(c.o.Rand()), body, c.now()-from.snap.taken, from.snap.ids)
 	a := answer{value: value, outcome: Miss, snap: from.snap, filled: from.snap.taken, expires: from.snap.taken + e.fresh, cost: e.cost}
 	c.keep(o, from.key, a, len(body))
 	if c.l2 == nil {
 		return nil
 	}
-	return c.put(ctx, o, from.key, from.snap.tags, e, a.filled, func(reading) bool { return true })
+	return c.put(ctx, o, from.key, from.snap.tags, e, a.filled)
 }
 
 // put stores an entry of a key in L2 under its lease, unless somebody else has that. L2
 // is read with the lease: an entry whose tags have moved would only take the place of a
-// better one, and so would one that does not fit what is there.
-func (c *Cache) put(ctx context.Context, o *origin, k Key, tags []Tag, e *entry, filled time.Duration, fits func(reading) bool) error {
+// better one.
+func (c *Cache) put(ctx context.Context, o *origin, k Key, tags []Tag, e *entry, filled time.Duration) error {
 	if e.ids == nil {
 		return ErrNotStored
 	}
@@ -111,7 +111,7 @@ func (c *Cache) put(ctx context.Context, o *origin, k Key, tags []Tag, e *entry,
 	if l == nil {
 		return ErrNotStored
 	}
-	if stateOf(e.ids, r.ids) != fresh || !fits(r) {
+	if stateOf(e.ids, r.ids) != fresh {
 		o.stats.refused.add(overtaken)
 		c.release(ctx, l, refused, false)
 		return ErrNotStored

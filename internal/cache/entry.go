@@ -81,13 +81,19 @@ func (e *entry) encode() []byte {
 	for _, d := range []time.Duration{e.retention, e.fresh, e.cost} {
 		b = binary.AppendUvarint(b, uint64(d.Milliseconds()))
 	}
-	b = binary.AppendUvarint(b, uint64(len(e.ids)))
-	for _, id := range e.ids {
+	b = appendIDs(b, e.ids)
+	b = append(b, e.body...)
+	binary.BigEndian.PutUint32(b[len(entryMagic):], crc32.Checksum(b[entryPreamble:], castagnoli))
+	return b
+}
+
+// appendIDs appends the part of an entry that says under which ids it lies.
+func appendIDs(b []byte, of []ids) []byte {
+	b = binary.AppendUvarint(b, uint64(len(of)))
+	for _, id := range of {
 		b = appendString(b, id.change)
 		b = appendString(b, id.revoke)
 	}
-	b = append(b, e.body...)
-	binary.BigEndian.PutUint32(b[len(entryMagic):], crc32.Checksum(b[entryPreamble:], castagnoli))
 	return b
 }
 

@@ -175,7 +175,7 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	}
 	switch {
 	case a.err == nil:
-		e := o.entry(snap, body, c.now()-began, c.o.Rand)
+		e := o.entry(o.spec.Policy.jittered(c.o.Rand()), body, c.now()-began, snap.ids)
 		a.expires, a.cost = a.filled+e.fresh, e.cost
 		copied := c.keep(o, k, a, len(body))
 		if l != nil {
@@ -196,11 +196,10 @@ func (c *Cache) fill(ctx context.Context, o *origin, k Key, snap snapshot, l *le
 	return a
 }
 
-// entry makes an entry of a value that was read under a snapshot.
-func (o *origin) entry(snap snapshot, body []byte, cost time.Duration, random func() float64) *entry {
+// entry makes an entry of a value that was read, or made, under ids.
+func (o *origin) entry(fresh time.Duration, body []byte, cost time.Duration, under []ids) *entry {
 	p := o.spec.Policy
-	fresh := p.jittered(random())
-	return &entry{retention: fresh + max(p.Stale, p.OnError), fresh: fresh, cost: cost, ids: snap.ids, body: body}
+	return &entry{retention: fresh + max(p.Stale, p.OnError), fresh: fresh, cost: cost, ids: under, body: body}
 }
 
 // store puts an entry into L2 and ends the lease, telling the waiters either way. It

@@ -123,6 +123,36 @@ func TestPageWhoseFragmentsAreOvertakenAgainAndAgainIsNotKept(t *testing.T) {
 	})
 }
 
+// Interleaving 21: what is answered all the same was fetched since the flight was closed.
+// That holds for a fragment which the last run is the first to use, and which was overtaken
+// before.
+func TestFragmentThatALaterRunUsesFirstIsNoOlderThanTheOthers(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.alone()
+		f.origin.set("b", "old")
+		p.read("b") // is in L1
+		runs := 0
+		late := NewPage(p.Cache, pageSpec("late"), textSize, func(m *Composition) (string, error) {
+			first, second := p.row.Want(m, "a"), p.row.Want(m, "b")
+			if _, err := first.Get(); err != nil {
+				return "", err
+			}
+			if runs++; runs == 1 {
+				f.write(p, "b", "new", Revoked)
+			}
+			p.heard.hear(rowTag("a")) // again and again
+			if runs < freshLooks {
+				return "", nil
+			}
+			return second.Get()
+		})
+		r, err := late.Fetch(t.Context(), "a", "42")
+		if err != nil || r.Value != "new" {
+			t.Errorf("got %q as %v, %v", r.Value, r.Outcome, err)
+		}
+	})
+}
+
 // Interleaving 21: the same where L1 has all fragments, and the reader composes the page.
 func TestPageThatItsReaderComposesIsJudged(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {

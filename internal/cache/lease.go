@@ -168,6 +168,48 @@ func (l *lease) store(ctx context.Context, e *entry, tags []Tag, until time.Time
 	return stored, err
 }
 
+// replaceEntry writes an entry in the place of one that lies under the ids ARGV[1], which
+// follow three numbers in it. Nobody else may have the lease but one of the tokens from
+// ARGV[6] on: that fill stores nothing then, and those who wait for it are told.
+const replaceEntry = `
+local was = redis.call('GETRANGE', KEYS[1], 0, 36 + #ARGV[1])
+local at = 8
+for _ = 1, 3 do
+  while (was:byte(at) or 0) >= 128 do at = at + 1 end
+  at = at + 1
+end
+if was:sub(at, at + #ARGV[1] - 1) ~= ARGV[1] then return 0 end
+local holder = redis.call('GET', KEYS[2])
+local free = not holder
+for i = 6, #ARGV do free = free or holder == ARGV[i] end
+if not free then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if holder then
+  redis.call('DEL', KEYS[2])
+  redis.call('PUBLISH', ARGV[4], ARGV[5])
+end
+return 1`
+
+// replace puts an entry, which lives until a moment, into the place of one that lies under
+// ids and is as old. It reports false when that is not there, or when somebody has the
+// lease of the key that is not among the tokens from. The tags are not renewed: they live
+// for as long as the entry that was there.
+func (r *Redis) replace(ctx context.Context, key string, under []ids, e *entry, until time.Time, from []string) (replaced bool, err error) {
+	err = r.call(ctx, func(ctx context.Context) (err error) {
+		left := time.Until(until)
+		if left < time.Millisecond {
+			return nil
+		}
+		args := []any{appendIDs(nil, under), e.encode(), left.Milliseconds(), r.channel(), encodeFill(landed, key)}
+		for _, token := range from {
+			args = append(args, token)
+		}
+		replaced, err = r.client.Eval(ctx, replaceEntry, []string{r.entryKey(key), r.leaseKey(key)}, args...).Bool()
+		return err
+	})
+	return replaced, err
+}
+
 // releaseLease gives the lease back if the token still holds it, removing the
 // entry when ARGV[2] says so, and tells the waiters whether it did or not: they wait
 // for this fill, whoever holds the lease now.

@@ -106,6 +106,50 @@ func TestStaleFragmentIsLookedAtAgainForWhoeverJoinedSince(t *testing.T) {
 	}
 }
 
+// Interleaving 24: reading the ids is a wait like any other. A stale fragment that only the
+// run after it uses is revoked meanwhile, and the process does not hear of it.
+func TestStaleFragmentIsLookedAtAgainAfterTheIDsOfOthersWereRead(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		writer, p := f.process(), f.process()
+		page := NewPage(p.Cache, pageSpec("late"), textSize, func(m *Composition) (string, error) {
+			a, b, c := p.row.Want(m, "a"), p.row.Want(m, "b"), p.row.Want(m, "c")
+			first, err := a.Get()
+			if err != nil {
+				return "", err
+			}
+			second, err := c.Get()
+			if err != nil || first == "old" {
+				return first + second, err
+			}
+			third, err := b.Get()
+			return first + second + third, err
+		})
+		for _, name := range []string{"a", "b"} {
+			f.origin.set(name, "old")
+			p.read(name)
+			f.write(p, name, "new", Changed)
+			f.origin.fail(name, errBroken)
+		}
+		f.origin.set("c", "+")
+		atB, atC := f.origin.hold("b"), f.origin.hold("c")
+		reader := later(page, "a", "42") // has the stale a, and waits for c
+		p.send(lost)
+		f.write(writer, "a", "newest", Revoked)
+		atIDs := p.gate.holdAfter("HMGET cf:t:row:a")
+		atC.release()
+		synctest.Wait() // it has read the ids: a is revoked
+		atB.release()
+		synctest.Wait() // b is stale now, too, and was not waited for
+		time.Sleep(failureLife)
+		f.origin.fail("a", nil)
+		f.origin.fail("b", nil)
+		p.read("a") // so that the next run need not wait for it
+		f.write(writer, "b", "newest", Revoked)
+		atIDs.release()
+		shows(t, "the page", reader, "newest+newest")
+	})
+}
+
 // Interleaving 22: what was revoked is fetched again, and what this process has of it
 // passes for fresh, since the message is late.
 func TestWhatWasFoundRevokedIsNotTakenAgain(t *testing.T) {

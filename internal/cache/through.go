@@ -24,11 +24,17 @@ import (
 // has replaced the other's id, stores nothing, and the next read loads.
 //
 // The copy is looked for before the write begins, so whatever it does show was
-// committed before: what changes it is added in the order of the commits.
+// committed before: what changes it is added in the order of the commits. It may be that
+// of L1, which names its ids as well.
+//
+// It takes the place of the entry that still lies under the ids of the copy, and of
+// nothing else: not of what was filled meanwhile, and not of nothing, which an operator
+// may have left. Whoever has the lease of the key keeps it, and stores what is younger,
+// unless that is a fill of this process which the write has made useless.
 
 // WriteThrough runs write, which changes the origin and then moves tags by [Cache.Move]
 // with the context that it is given, and saves the next reader a load: if a fresh copy
-// lay in L2 before, and nobody else has moved one of its tags since, then change makes
+// was there before, and nobody else has moved one of its tags since, then change makes
 // the new value of it, which is stored in its place and is no younger than it was.
 // change(v) must be what a load would return after the write, if v is what one would
 // have returned before it, and must leave v as it is.
@@ -44,29 +50,38 @@ func (s *Source[T]) WriteThrough(ctx context.Context, write func(context.Context
 	// Redis has its own time: a client who leaves says nothing about it.
 	allowed := func() context.Context { return c.l2.allow(context.WithoutCancel(ctx)) }
 	k := o.spec.key(string(o.spec.render(nil, values)), values)
-	snap, r, err := c.look(allowed(), k, o.tags(k), false)
-	if err != nil {
-		o.stats.softened(err)
-	}
-	if err != nil || r.entry == nil || r.state() != fresh {
+	old, ok := c.freshCopy(allowed(), o, k)
+	if !ok {
 		return write(ctx)
 	}
-	w := &trail{tags: snap.tags, ids: slices.Clone(snap.ids)}
+	w := &trail{tags: old.snap.tags, ids: slices.Clone(old.snap.ids)}
 	if err := write(context.WithValue(ctx, trailKey{}, w)); err != nil {
 		return err
 	}
 	if ids, moved := w.end(); moved {
-		c.carry(allowed(), o, k, snap, r, ids, func(v any) any { return change(v.(T)) })
+		c.carry(allowed(), o, k, old, ids, func(v any) any { return change(v.(T)) })
 	}
 	return nil
 }
 
-// carry stores what a write has made of a copy, under the ids that its moves have left.
-func (c *Cache) carry(ctx context.Context, o *origin, k Key, snap snapshot, r reading, ids []ids, change func(any) any) {
-	old, ok := c.answerFrom(o, k, snap, r)
-	if !ok {
-		return
+// freshCopy returns a fresh copy whose ids are known: the one in L1, or else the one in L2.
+func (c *Cache) freshCopy(ctx context.Context, o *origin, k Key) (answer, bool) {
+	if a, ok := c.answerOf(c.l1.get([]byte(k.text))); ok && a.err == nil && a.snap.ids != nil {
+		return a, true
 	}
+	snap, r, err := c.look(ctx, k, o.tags(k), false)
+	if err != nil {
+		o.stats.softened(err)
+	}
+	if err != nil || r.entry == nil || r.state() != fresh {
+		return answer{}, false
+	}
+	return c.answerFrom(o, k, snap, r)
+}
+
+// carry stores what a write has made of a copy, under the ids that its moves have left, in
+// the place of the entry that the copy was.
+func (c *Cache) carry(ctx context.Context, o *origin, k Key, old answer, now []ids, change func(any) any) {
 	body, err := func() (_ []byte, err error) {
 		defer recoverTo(&err)
 		return o.encode(change(old.value))
@@ -75,10 +90,18 @@ func (c *Cache) carry(ctx context.Context, o *origin, k Key, snap snapshot, r re
 		c.o.Log.Warn("cache: what a write has changed is left to a load", "key", k.text, "error", err)
 		return
 	}
-	e := *r.entry
-	e.ids, e.body = ids, body
-	replaces := func(now reading) bool { return now.entry != nil && stateOf(r.entry.ids, now.entry.ids) == fresh }
-	if c.put(ctx, o, k, snap.tags, &e, old.filled, replaces) == nil {
+	if !c.trust.holds() {
+		o.stats.refused.add(storeFailed)
+		return
+	}
+	e := o.entry(old.expires-old.filled, body, old.cost, now)
+	useless := c.holdings.useless(k.text, c.heard)
+	switch replaced, err := c.l2.replace(ctx, k.text, old.snap.ids, e, c.base.Add(old.filled+e.retention), useless); {
+	case err != nil:
+		o.stats.refused.add(storeFailed)
+	case !replaced:
+		o.stats.refused.add(overtaken)
+	default:
 		o.stats.writtenThrough.Add(1)
 	}
 }

@@ -2,6 +2,7 @@ package cachetest
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -87,6 +88,8 @@ func (c command) verb() string {
 	}
 	script := c.args[1]
 	switch {
+	case strings.Contains(script, "'GETRANGE', KEYS[1]"):
+		return "replace"
 	case strings.Contains(script, "'SET', KEYS[1], ARGV[1]"):
 		return "take"
 	case strings.Contains(script, "'SET', KEYS[1]"):
@@ -118,7 +121,7 @@ func (c command) String() string { return c.verb() + " " + c.key() }
 func nameOf(commands []command) string {
 	first, last := commands[0], commands[len(commands)-1]
 	switch {
-	case strings.HasPrefix(first.key(), "e:") && first.verb() != "store" && first.verb() != "release":
+	case strings.HasPrefix(first.key(), "e:") && !slices.Contains([]string{"store", "replace", "release"}, first.verb()):
 		if last.verb() == "snapshot" {
 			return "read and snapshot " + first.key()
 		}

@@ -43,7 +43,7 @@ func (s *sim) execute(c *conn, cmd command, v verdict) []byte {
 		return []byte("-ERR no luck\r\n")
 	case s.mode == loading && !c.sub:
 		return []byte("-LOADING Redis is loading the dataset in memory\r\n")
-	case s.mode == outOfMemory && slices.Contains([]string{"SET", "take", "move", "snapshot", "store"}, verb):
+	case s.mode == outOfMemory && slices.Contains([]string{"SET", "take", "move", "snapshot", "store", "replace"}, verb):
 		return []byte("-OOM command not allowed when used memory > 'maxmemory'.\r\n")
 	}
 	if _, err := c.server.Write(cmd.raw); err != nil {
@@ -101,6 +101,23 @@ func (s *sim) observe(c *conn, cmd command, verb, reply string) {
 		delete(s.leases, key)
 		life, _ := strconv.Atoi(cmd.scriptArg(3))
 		s.oracle.stored(c.p, key, cmd.scriptArg(2), time.Duration(life)*time.Millisecond)
+	case "replace":
+		if !strings.HasPrefix(reply, ":1") {
+			return
+		}
+		s.stores++
+		if !free && (held.p != c.p || !slices.Contains(cmd.scriptArgs(6), held.token)) && s.redis.Exists(prefix+"l:"+key) {
+			s.violate("%s replaced %s, which %s fills", c.p, key, held.p)
+		}
+		delete(s.leases, key)
+		life, _ := strconv.Atoi(cmd.scriptArg(3))
+		s.oracle.stored(c.p, key, cmd.scriptArg(2), time.Duration(life)*time.Millisecond)
+		for _, sub := range s.conns {
+			if sub.sub {
+				s.fetch(sub, false, "") // those who wait are told if somebody had the lease
+			}
+		}
+		return
 	case "release":
 		if held.token == cmd.scriptArg(1) {
 			delete(s.leases, key)
