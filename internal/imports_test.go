@@ -35,12 +35,21 @@ type pkg struct {
 // below its own only; packages inside a folder named here live on its floor,
 // and may import that folder.
 var floors = [][]string{
+	{"internal/cache/fence", "internal/cache/breaker"},
+	{"internal/cache/local", "internal/cache/remote"},
+	{"internal/cache/manifest"},
 	{"migrations", "internal/cache", "internal/events", "internal/identity", "internal/postgres", "internal/problem", "internal/embedded", "internal/report", "internal/overlay"},
 	{"internal/cachehttp", "internal/cache/cachetest", "internal/cache/mutants", "internal/testenv"},
 	{"internal/feed", "internal/products", "internal/web", "internal/telemetry"},
 	{"internal/server"},
 	{"cmd/api", "loadtest/internal"},
 }
+
+// ground is what can be lifted out.
+var ground = floors[3]
+
+// rooms are those of the cache, below it.
+var rooms = slices.Concat(floors[:3]...)
 
 type rule struct {
 	name   string
@@ -60,8 +69,22 @@ var rules = []rule{
 		name:   "the ground floor is separate",
 		reason: "cache, events, identity, postgres and problem can each be lifted out of this service and used alone",
 		breach: func(p pkg, imported string) bool {
-			ground := floors[0]
 			return slices.Contains(ground, p.Path) && slices.Contains(ground, imported)
+		},
+	},
+	{
+		name:   "the rooms of the cache do not know the cache",
+		reason: "one read is followed from the top down; what a room needs it is handed",
+		breach: func(p pkg, imported string) bool {
+			return slices.Contains(rooms, p.Path) && imported == "internal/cache"
+		},
+	},
+	{
+		name:   "Redis stays where L2 is",
+		reason: "what says which copies count, and what holds them in the process, is read and tested without a server",
+		breach: func(p pkg, imported string) bool {
+			return strings.HasPrefix(imported, "github.com/redis/") && within(p.Path, "internal") &&
+				!within(p.Path, "internal/cache/remote", "internal/cache/manifest", "internal/cache/cachetest", "internal/testenv", "internal/telemetry")
 		},
 	},
 	{
@@ -146,6 +169,10 @@ func TestEachRuleNoticesItsBreach(t *testing.T) {
 		{"imports point down", pkg{Path: "internal/web", Imports: []string{"internal/telemetry"}}},
 		{"imports point down", pkg{Path: "internal/feed", Imports: []string{"internal/util"}}},
 		{"the ground floor is separate", pkg{Path: "internal/events", Imports: []string{"internal/postgres"}}},
+		{"imports point down", pkg{Path: "internal/cache/local", Imports: []string{"internal/cache/remote"}}},
+		{"imports point down", pkg{Path: "internal/cache/fence", Imports: []string{"internal/cache/local"}}},
+		{"the rooms of the cache do not know the cache", pkg{Path: "internal/cache/remote", Imports: []string{"internal/cache"}}},
+		{"Redis stays where L2 is", pkg{Path: "internal/cache", Imports: []string{"github.com/redis/go-redis/v9"}}},
 		{"feed and products never meet", pkg{Path: "internal/products", Imports: []string{"internal/feed"}}},
 		{"Echo stays where HTTP is", pkg{Path: "internal/cache", Imports: []string{"github.com/labstack/echo/v4"}}},
 		{"only cmd/api reads configuration", pkg{Path: "internal/server", Calls: []string{"os.LookupEnv"}}},
@@ -173,7 +200,8 @@ func TestTheHouseAsDesignedBreaksNoRule(t *testing.T) {
 		{Path: "internal/feed", Imports: []string{"internal/cachehttp", "internal/cache", "internal/events", "internal/identity", "internal/postgres"}},
 		{Path: "internal/cache/cachetest", Imports: []string{"internal/cache", "github.com/alicebob/miniredis/v2", "testing"}},
 		{Path: "internal/testenv/which", Imports: []string{"internal/testenv"}},
-		{Path: "internal/cache", Imports: []string{"github.com/redis/go-redis/v9"}},
+		{Path: "internal/cache", Imports: []string{"internal/cache/remote", "internal/cache/local", "internal/cache/fence", "internal/cache/breaker", "internal/cache/manifest"}},
+		{Path: "internal/cache/remote", Imports: []string{"internal/cache/fence", "internal/cache/breaker", "github.com/redis/go-redis/v9"}},
 		{Path: "loadtest/compare", Imports: []string{"internal/identity", "internal/embedded", "loadtest/internal/rig", "github.com/alecthomas/kong"}},
 		{Path: "loadtest/peer", Imports: []string{"internal/identity", "github.com/alecthomas/kong"}},
 	})

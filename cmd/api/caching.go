@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/problem"
 )
 
@@ -53,12 +54,12 @@ func (c *caching) Validate() error {
 
 // tier is L2, or nil. A process that reads nothing from the cache still has it:
 // what it writes must reach the copies of the others.
-func (c *caching) tier(log *slog.Logger) (*cache.Redis, error) {
+func (c *caching) tier(log *slog.Logger) (*remote.Redis, error) {
 	if c.RedisURL == "" || c.Mode == cacheL1 {
 		return nil, nil
 	}
-	return cache.NewRedis(c.RedisURL, cache.RedisOptions{
-		Prefix: c.RedisPrefix, Budget: c.RedisBudget, PoolSize: c.RedisPool, Log: log,
+	return remote.Open(c.RedisURL, remote.Options{
+		Prefix: c.RedisPrefix, Timeout: c.RedisBudget, PoolSize: c.RedisPool, Log: log,
 	})
 }
 

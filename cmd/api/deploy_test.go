@@ -26,8 +26,8 @@ var (
 			`cachehttp.ID("id")}, Query: append([]cachehttp.Param{cachehttp.OneOf("density", "full", "full", "brief")}, page...),`),
 		overlay.Replace("internal/feed/handler.go", "type feedBody struct {\n", "type feedBody struct {\n\tDensity string `json:\"density\"`\n"),
 		overlay.Replace("internal/feed/handler.go", "feedBody{\n", "feedBody{\n\t\tDensity: p.Param(\"density\"),\n"),
-		overlay.Replace("internal/feed/routes.go", `"community", "order", "after", "limit"}`, `"community", "order", "after", "limit", "density"}`),
-		overlay.Replace("internal/feed/handler.go", `after, p.Param("limit"))`, `after, p.Param("limit"), p.Param("density"))`),
+		overlay.Replace("internal/feed/routes.go", "`key:\"limit\"`\n", "`key:\"limit\"`\n\tDensity string `key:\"density\"`\n"),
+		overlay.Replace("internal/feed/handler.go", `after, int(p.Int("limit"))}`, `after, int(p.Int("limit")), p.Param("density")}`),
 	}
 	newVersions = []overlay.Edit{
 		overlay.Replace("internal/feed/routes.go", `"feed.page", Version: 1`, `"feed.page", Version: 2`),

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
 )
 
 // driftError is the refusal of keys that are not as recorded. exitCode shows the diff,
@@ -18,7 +18,7 @@ func (e *driftError) Error() string { return "the cache keys are not those on re
 
 // describe says of each key that is not as recorded in what it differs, and what to
 // do about it.
-func (l *ledger) describe(keys cache.Manifest, d cache.Drift) string {
+func (l *ledger) describe(keys manifest.Manifest, d manifest.Diff) string {
 	var b strings.Builder
 	for _, head := range d.Changed {
 		line, words := compare(l.recorded[head], keys[head])
@@ -113,7 +113,7 @@ func merge(was, is []string) (merged []change) {
 }
 
 // predecessor is the last version of the same key before one, on record.
-func predecessor(head string, record cache.Manifest) (before string, found bool) {
+func predecessor(head string, record manifest.Manifest) (before string, found bool) {
 	name, version := split(head)
 	last := 0
 	for other := range record {
@@ -125,9 +125,9 @@ func predecessor(head string, record cache.Manifest) (before string, found bool)
 }
 
 // nextVersion is the first that neither the program nor the record has used.
-func nextVersion(head string, keys, record cache.Manifest) int {
+func nextVersion(head string, keys, record manifest.Manifest) int {
 	name, last := split(head)
-	for _, m := range []cache.Manifest{keys, record} {
+	for _, m := range []manifest.Manifest{keys, record} {
 		for other := range m {
 			if n, v := split(other); n == name {
 				last = max(last, v)

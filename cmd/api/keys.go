@@ -6,7 +6,10 @@ import (
 	"log/slog"
 	"time"
 
+	"example.com/communityfeed/internal/cache/manifest"
+
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/telemetry"
 )
 
@@ -18,7 +21,7 @@ type keysCmd struct {
 
 // programKeys are the keys of this program. It mounts all routes on connections that
 // do not exist, and asks the cache what was declared.
-func programKeys() (cache.Manifest, error) {
+func programKeys() (manifest.Manifest, error) {
 	pages := cache.New(nil, cache.Options{})
 	defer pages.Close()
 	_, _, _, err := assemble(parts{
@@ -28,7 +31,7 @@ func programKeys() (cache.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cache.ManifestOf(pages.Specs()), nil
+	return pages.Manifest(), nil
 }
 
 type keysPrint struct{}
@@ -58,8 +61,8 @@ func (r *keyRecord) Validate() error {
 }
 
 // open connects with more patience than a server has: nobody's request waits.
-func (r *keyRecord) open() (*cache.Redis, error) {
-	return cache.NewRedis(r.RedisURL, cache.RedisOptions{Prefix: r.RedisPrefix, Budget: 5 * time.Second})
+func (r *keyRecord) open() (*remote.Redis, error) {
+	return remote.Open(r.RedisURL, remote.Options{Prefix: r.RedisPrefix, Timeout: 5 * time.Second})
 }
 
 type keysCheck struct {

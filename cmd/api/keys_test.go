@@ -13,7 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
-	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/testenv"
 )
 
@@ -26,7 +27,7 @@ func runs(t *testing.T, args ...string) (output string, code int) {
 	return b.String(), code
 }
 
-func ownKeys(t *testing.T) cache.Manifest {
+func ownKeys(t *testing.T) manifest.Manifest {
 	t.Helper()
 	keys, err := programKeys()
 	if err != nil {
@@ -36,14 +37,14 @@ func ownKeys(t *testing.T) cache.Manifest {
 }
 
 // without is keys but for one.
-func without(keys cache.Manifest, head string) cache.Manifest {
+func without(keys manifest.Manifest, head string) manifest.Manifest {
 	keys = maps.Clone(keys)
 	delete(keys, head)
 	return keys
 }
 
 // with is keys and one more, or another one.
-func with(keys cache.Manifest, head, composition string) cache.Manifest {
+func with(keys manifest.Manifest, head, composition string) manifest.Manifest {
 	keys = maps.Clone(keys)
 	keys[head] = composition
 	return keys
@@ -54,10 +55,10 @@ type inRedis struct {
 	*redis.Client
 	flags []string
 	key   string
-	tier  *cache.Redis
+	tier  *remote.Redis
 }
 
-func withRecord(t *testing.T, recorded cache.Manifest) *inRedis {
+func withRecord(t *testing.T, recorded manifest.Manifest) *inRedis {
 	t.Helper()
 	r := recordAt(t, testenv.Redis(t), testenv.Prefix(t))
 	r.put(t, recorded)
@@ -70,7 +71,7 @@ func recordAt(t *testing.T, url, prefix string) *inRedis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tier, err := cache.NewRedis(url, cache.RedisOptions{Prefix: prefix, Budget: 5 * time.Second})
+	tier, err := remote.Open(url, remote.Options{Prefix: prefix, Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +80,7 @@ func recordAt(t *testing.T, url, prefix string) *inRedis {
 	return r
 }
 
-func (r *inRedis) put(t *testing.T, recorded cache.Manifest) {
+func (r *inRedis) put(t *testing.T, recorded manifest.Manifest) {
 	t.Helper()
 	for head, composition := range recorded {
 		if err := r.HSet(t.Context(), r.key, head, composition).Err(); err != nil {
@@ -88,9 +89,9 @@ func (r *inRedis) put(t *testing.T, recorded cache.Manifest) {
 	}
 }
 
-func (r *inRedis) want(t *testing.T, recorded cache.Manifest) {
+func (r *inRedis) want(t *testing.T, recorded manifest.Manifest) {
 	t.Helper()
-	now, err := r.tier.Record(t.Context())
+	now, err := manifest.NewRegistry(r.tier).Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +100,7 @@ func (r *inRedis) want(t *testing.T, recorded cache.Manifest) {
 	}
 }
 
-func manifestText(t *testing.T, m cache.Manifest) string {
+func manifestText(t *testing.T, m manifest.Manifest) string {
 	t.Helper()
 	var b strings.Builder
 	if _, err := m.WriteTo(&b); err != nil {
@@ -113,7 +114,7 @@ func TestTheCommittedManifestHasEveryKey(t *testing.T) {
 		t.Errorf("exit code %d:\n%s", code, output)
 	}
 	printed, code := runs(t, "keys", "print")
-	if parsed, err := cache.ParseManifest(printed); code != 0 || err != nil || !maps.Equal(parsed, ownKeys(t)) {
+	if parsed, err := manifest.Parse(printed); code != 0 || err != nil || !maps.Equal(parsed, ownKeys(t)) {
 		t.Errorf("exit code %d, %v:\n%s", code, err, printed)
 	}
 }
@@ -123,18 +124,18 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 	older := without(keys, "products.one/1")
 	other := with(keys, "products.one/1", "|id=|user=")
 	more := with(keys, "products.one/9", "|sku=")
-	none := cache.Manifest{}
+	none := manifest.Manifest{}
 	all := fmt.Sprintf("All %d keys are as in ", len(keys))
-	every := strings.Join(keys.Against(none).New, ", ")
+	every := strings.Join(keys.Diff(none).New, ", ")
 	const (
-		redis    = "the record in Redis"
-		added    = "Recorded in "
-		gone     = "products.one/9 is in "
-		goneEnd  = " and not in this program (any more). It stays there, so that nobody uses its number again.\n"
-		isNew    = " is not in "
-		changed  = " has other dimensions than in "
-		refused  = "api: the cache keys are not those on record\n"
-		manifest = "keys.manifest"
+		redis   = "the record in Redis"
+		added   = "Recorded in "
+		gone    = "products.one/9 is in "
+		goneEnd = " and not in this program (any more). It stays there, so that nobody uses its number again.\n"
+		isNew   = " is not in "
+		changed = " has other dimensions than in "
+		refused = "api: the cache keys are not those on record\n"
+		file    = "keys.manifest"
 	)
 	committing := "run\n      go run ./cmd/api keys check --migrate-cache-key\n  and commit keys.manifest.\n\n"
 	starting := "start it\n  once with --migrate-cache-key (MIGRATE_CACHE_KEY=true); no other process needs that.\n\n"
@@ -147,33 +148,33 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 
 	tests := []struct {
 		name             string
-		manifest, record cache.Manifest // nil: not looked at
+		manifest, record manifest.Manifest // nil: not looked at
 		migrate          bool
 		want             string
 		code             int
-		manifestAfter    cache.Manifest // nil: as it was
-		recordAfter      cache.Manifest
+		manifestAfter    manifest.Manifest // nil: as it was
+		recordAfter      manifest.Manifest
 	}{
-		{"as in the manifest", keys, nil, false, all + manifest + ".\n", 0, nil, nil},
-		{"new to the manifest", older, nil, false, newIn(manifest, committing) + refused, 1, nil, nil},
-		{"new to the manifest, meant", older, nil, true, added + manifest + ": products.one/1.\n", 0, keys, nil},
+		{"as in the manifest", keys, nil, false, all + file + ".\n", 0, nil, nil},
+		{"new to the manifest", older, nil, false, newIn(file, committing) + refused, 1, nil, nil},
+		{"new to the manifest, meant", older, nil, true, added + file + ": products.one/1.\n", 0, keys, nil},
 		{"new to an empty manifest", without(none, ""), nil, false, "", 1, nil, nil},
-		{"other than in the manifest", other, nil, false, changedIn(manifest, committing) + refused, 1, nil, nil},
-		{"other than in the manifest, meant", other, nil, true, changedIn(manifest, committing) + refused, 1, nil, nil},
-		{"in the manifest alone", more, nil, false, gone + manifest + goneEnd + all + manifest + ".\n", 0, nil, nil},
+		{"other than in the manifest", other, nil, false, changedIn(file, committing) + refused, 1, nil, nil},
+		{"other than in the manifest, meant", other, nil, true, changedIn(file, committing) + refused, 1, nil, nil},
+		{"in the manifest alone", more, nil, false, gone + file + goneEnd + all + file + ".\n", 0, nil, nil},
 		{"in the manifest alone, beside a new one", without(more, "products.one/1"), nil, true,
-			gone + manifest + goneEnd + added + manifest + ": products.one/1.\n", 0, more, nil},
-		{"as in both", keys, keys, false, all + manifest + ".\n" + all + redis + ".\n", 0, nil, nil},
+			gone + file + goneEnd + added + file + ": products.one/1.\n", 0, more, nil},
+		{"as in both", keys, keys, false, all + file + ".\n" + all + redis + ".\n", 0, nil, nil},
 		{"a new installation", keys, none, false,
-			all + manifest + ".\nNothing is in " + redis + " yet: the first server that starts records its keys.\n", 0, nil, nil},
+			all + file + ".\nNothing is in " + redis + " yet: the first server that starts records its keys.\n", 0, nil, nil},
 		{"a new installation, recorded", keys, none, true,
-			all + manifest + ".\n" + added + redis + ": " + every + ".\n", 0, nil, keys},
+			all + file + ".\n" + added + redis + ": " + every + ".\n", 0, nil, keys},
 		{"new to Redis", keys, older, false, newIn(redis, starting) + refused, 1, nil, nil},
-		{"new to Redis, meant", keys, older, true, all + manifest + ".\n" + added + redis + ": products.one/1.\n", 0, nil, keys},
-		{"new to both, meant", older, older, true, added + manifest + ": products.one/1.\n" + added + redis + ": products.one/1.\n", 0, keys, keys},
+		{"new to Redis, meant", keys, older, true, all + file + ".\n" + added + redis + ": products.one/1.\n", 0, nil, keys},
+		{"new to both, meant", older, older, true, added + file + ": products.one/1.\n" + added + redis + ": products.one/1.\n", 0, keys, keys},
 		{"new to the manifest, other than in Redis", older, other, true, changedIn(redis, starting) + refused, 1, nil, nil},
-		{"other than in the manifest, new to Redis", other, older, true, changedIn(manifest, committing) + refused, 1, nil, nil},
-		{"other than in both", other, other, false, changedIn(manifest, committing) + changedIn(redis, starting) + refused, 1, nil, nil},
+		{"other than in the manifest, new to Redis", other, older, true, changedIn(file, committing) + refused, 1, nil, nil},
+		{"other than in both", other, other, false, changedIn(file, committing) + changedIn(redis, starting) + refused, 1, nil, nil},
 		{"new to Redis, and no manifest", nil, older, true, added + redis + ": products.one/1.\n", 0, nil, keys},
 		{"in Redis alone", nil, more, false, gone + redis + goneEnd + all + redis + ".\n", 0, nil, nil},
 	}
@@ -212,7 +213,7 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 				}
 				text, err := os.ReadFile(file)
 				if diff := cmp.Diff(remark+manifestText(t, want), string(text)); err != nil || diff != "" {
-					t.Errorf("the manifest, %v (-want +got):\n%s", err, diff)
+					t.Errorf("the file, %v (-want +got):\n%s", err, diff)
 				}
 			}
 			if want := test.record; want != nil {
@@ -241,7 +242,7 @@ func TestKeysCheckSaysWhatItLacks(t *testing.T) {
 		{"check --deployed", "api: keys check: --redis-url (REDIS_URL) is missing: redis://host:6379/0 (see api keys --help)\n", exitUsage},
 		{"prune", "api: keys prune: --redis-url (REDIS_URL) is missing: redis://host:6379/0 (see api keys --help)\n", exitUsage},
 		{"prune --redis-url=http://h", "api: keys prune: --redis-url (REDIS_URL) must be a URL of the form redis://host:port/… (see api keys --help)\n", exitUsage},
-		{"check --manifest= --deployed --redis-url=redis://127.0.0.1:1", "api: cache: record of keys: dial tcp 127.0.0.1:1: connect: connection refused\n", exitFailed},
+		{"check --manifest= --deployed --redis-url=redis://127.0.0.1:1", "api: cache: registry of keys: dial tcp 127.0.0.1:1: connect: connection refused\n", exitFailed},
 	} {
 		output, code := runs(t, append([]string{"keys"}, strings.Fields(test.args)...)...)
 		if diff := cmp.Diff(test.want, output); diff != "" || code != test.code {
@@ -257,10 +258,10 @@ func TestKeysPruneTakesOutWhatThisProgramLacksAndOnlyWhenTold(t *testing.T) {
 	const taken = " entries. A process that runs with one of these keys enters it again; one that starts with it is refused without --migrate-cache-key.\n"
 	for _, test := range []struct {
 		name, args string
-		record     cache.Manifest
+		record     manifest.Manifest
 		want       string
 		code       int
-		after      cache.Manifest
+		after      manifest.Manifest
 		left       string // entries
 	}{
 		{"shown", "", record, list + "api: nothing was done: --yes takes these keys out of the record and deletes their entries\n", exitFailed, record, "178899"},

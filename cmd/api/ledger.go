@@ -10,7 +10,8 @@ import (
 	"os"
 	"strings"
 
-	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // ledger is a place where keys are recorded. Whatever is on record stays: only what
@@ -20,8 +21,8 @@ type ledger struct {
 	remedy string // goes on after "then" or "if that is meant,"
 	first  bool   // an empty one refuses nothing: it is that of a new installation
 
-	recorded cache.Manifest
-	enter    func(ctx context.Context, keys cache.Manifest) error
+	recorded manifest.Manifest
+	enter    func(ctx context.Context, keys manifest.Manifest) error
 }
 
 // manifestLedger is the committed file.
@@ -33,7 +34,7 @@ func manifestLedger(file string) (*ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := cache.ParseManifest(string(text))
+	recorded, err := manifest.Parse(string(text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
@@ -41,7 +42,7 @@ func manifestLedger(file string) (*ledger, error) {
 		name:     file,
 		remedy:   "run\n      go run ./cmd/api keys check --migrate-cache-key\n  and commit " + file + ".",
 		recorded: recorded,
-		enter: func(_ context.Context, keys cache.Manifest) error {
+		enter: func(_ context.Context, keys manifest.Manifest) error {
 			return os.WriteFile(file, withKeys(string(text), recorded, keys), 0o644)
 		},
 	}, nil
@@ -49,7 +50,7 @@ func manifestLedger(file string) (*ledger, error) {
 
 // withKeys is the text of a manifest with more keys in it. What people have written
 // on top stays.
-func withKeys(text string, recorded, keys cache.Manifest) []byte {
+func withKeys(text string, recorded, keys manifest.Manifest) []byte {
 	var b bytes.Buffer
 	for line := range strings.Lines(text) {
 		if !strings.HasPrefix(line, "#") {
@@ -64,14 +65,15 @@ func withKeys(text string, recorded, keys cache.Manifest) []byte {
 }
 
 // redisLedger is the record in Redis, as it is now.
-func redisLedger(ctx context.Context, l2 *cache.Redis) (*ledger, error) {
-	recorded, err := l2.Record(ctx)
+func redisLedger(ctx context.Context, l2 *remote.Redis) (*ledger, error) {
+	registry := manifest.NewRegistry(l2)
+	recorded, err := registry.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	l := deployed(recorded)
-	l.enter = func(ctx context.Context, keys cache.Manifest) error {
-		now, entered, err := l2.Enter(ctx, keys, true)
+	l.enter = func(ctx context.Context, keys manifest.Manifest) error {
+		now, entered, err := registry.Register(ctx, keys, true)
 		if err == nil && !entered { // somebody was faster
 			err = deployed(now).refusal(keys, true)
 		}
@@ -81,7 +83,7 @@ func redisLedger(ctx context.Context, l2 *cache.Redis) (*ledger, error) {
 }
 
 // deployed is a record as it was found in Redis.
-func deployed(recorded cache.Manifest) *ledger {
+func deployed(recorded manifest.Manifest) *ledger {
 	return &ledger{
 		name:     "the record in Redis",
 		remedy:   "start it\n  once with --migrate-cache-key (MIGRATE_CACHE_KEY=true); no other process needs that.",
@@ -91,8 +93,8 @@ func deployed(recorded cache.Manifest) *ledger {
 }
 
 // refusal is the error of keys that may not be deployed, or nil.
-func (l *ledger) refusal(keys cache.Manifest, migrate bool) error {
-	d := keys.Against(l.recorded)
+func (l *ledger) refusal(keys manifest.Manifest, migrate bool) error {
+	d := keys.Diff(l.recorded)
 	if migrate || l.first && len(l.recorded) == 0 {
 		d.New = nil
 	}
@@ -103,8 +105,8 @@ func (l *ledger) refusal(keys cache.Manifest, migrate bool) error {
 }
 
 // settle records what is new, if it may, and says how things stand.
-func (l *ledger) settle(ctx context.Context, out streams, keys cache.Manifest, migrate bool) error {
-	d := keys.Against(l.recorded)
+func (l *ledger) settle(ctx context.Context, out streams, keys manifest.Manifest, migrate bool) error {
+	d := keys.Diff(l.recorded)
 	for _, head := range d.Gone {
 		fmt.Fprintf(out.Out, "%s is in %s and not in this program (any more). It stays there, so that nobody uses its number again.\n", head, l.name)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
 )
 
 type keysPrune struct {
@@ -34,7 +34,8 @@ func (c *keysPrune) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer l2.Close()
-	record, err := l2.Record(ctx)
+	registry := manifest.NewRegistry(l2)
+	record, err := registry.Read(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,7 @@ func (c *keysPrune) Run(ctx context.Context, out streams) error {
 	if !c.Yes {
 		return errors.New("nothing was done: --yes takes these keys out of the record and deletes their entries")
 	}
-	deleted, err := l2.Forget(ctx, going...)
+	deleted, err := registry.Forget(ctx, going...)
 	if err != nil {
 		return err
 	}
@@ -61,8 +62,8 @@ func (c *keysPrune) Run(ctx context.Context, out streams) error {
 }
 
 // going are the keys to take out.
-func (c *keysPrune) going(keys, record cache.Manifest) ([]string, error) {
-	gone := keys.Against(record).Gone
+func (c *keysPrune) going(keys, record manifest.Manifest) ([]string, error) {
+	gone := keys.Diff(record).Gone
 	for _, head := range c.Keys {
 		switch _, own := keys[head]; {
 		case own:

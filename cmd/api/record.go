@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
 	"example.com/communityfeed/internal/feed"
 )
 
@@ -22,10 +23,10 @@ import (
 // from time to time, so that a Redis that comes back empty has its record back as
 // soon as one server has noticed, and refuses again what it refused before.
 type record struct {
-	keys  cache.Manifest
-	admit bool         // --migrate-cache-key
-	l2    *cache.Redis // nil: none
-	log   *slog.Logger
+	keys     manifest.Manifest
+	admit    bool               // --migrate-cache-key
+	registry *manifest.Registry // nil: none
+	log      *slog.Logger
 
 	askEvery   time.Duration // while Redis has not answered
 	enterEvery time.Duration // once this server was let in
@@ -39,7 +40,7 @@ type record struct {
 
 // ask asks once. Its error is a refusal; that Redis does not answer is none.
 func (r *record) ask(ctx context.Context) error {
-	found, entered, err := r.l2.Enter(ctx, r.keys, r.admit || r.in)
+	found, entered, err := r.registry.Register(ctx, r.keys, r.admit || r.in)
 	if err == nil {
 		r.note(found)
 	}
@@ -64,7 +65,7 @@ func (r *record) ask(ctx context.Context) error {
 
 // keep asks until ctx ends, or returns a refusal. Without Redis there is nothing to ask.
 func (r *record) keep(ctx context.Context) error {
-	for r.l2 != nil {
+	for r.registry != nil {
 		pause := r.askEvery
 		if r.in {
 			pause = r.enterEvery
@@ -87,7 +88,7 @@ func (r *record) keep(ctx context.Context) error {
 const formerAbsent = 3
 
 // note notes whether the version before is on record.
-func (r *record) note(found cache.Manifest) {
+func (r *record) note(found manifest.Manifest) {
 	if r.absent++; found[feed.FormerKey] != "" {
 		r.absent = 0
 	}

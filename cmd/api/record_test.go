@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/feed"
 	"example.com/communityfeed/internal/testenv"
@@ -75,7 +77,7 @@ func TestARedisThatComesBackEmptyHasItsRecordBackFromThoseWhoRun(t *testing.T) {
 	keys := ownKeys(t)
 	r := withRecord(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
-	running := &record{keys: keys, l2: r.tier, log: testenv.Log(t), askEvery: time.Hour, enterEvery: time.Millisecond}
+	running := &record{keys: keys, registry: manifest.NewRegistry(r.tier), log: testenv.Log(t), askEvery: time.Hour, enterEvery: time.Millisecond}
 	if err := running.ask(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +112,7 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
 	r := withRecord(t, with(keys, feed.FormerKey, "|community=|order=|after=|limit="))
-	running := (&serveCmd{}).newRecord(keys, r.tier, testenv.Log(t))
+	running := (&serveCmd{}).newRecord(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
 	running.enterEvery = time.Millisecond
 	tags := []cache.Tag{"reader:42"}
 	both := slices.Concat(tags, []cache.Tag{"user:42"})
@@ -137,7 +139,7 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
 	want("once the key was taken out", tags)
 
 	// A process of the version before that still runs enters it again.
-	r.put(t, cache.Manifest{feed.FormerKey: "|community=|order=|after=|limit="})
+	r.put(t, manifest.Manifest{feed.FormerKey: "|community=|order=|after=|limit="})
 	for limit := time.Now().Add(10 * time.Second); !running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
 	}
 	want("once it is back", both)
@@ -147,12 +149,12 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
 	}
 
 	// What is known stays known while Redis is away.
-	away, err := cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{Log: testenv.Log(t)})
+	away, err := remote.Open("redis://127.0.0.1:1", remote.Options{Log: testenv.Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer away.Close()
-	running.l2 = away
+	running.registry = manifest.NewRegistry(away)
 	for range formerAbsent {
 		if err := running.ask(t.Context()); err != nil {
 			t.Fatal(err)
@@ -175,9 +177,9 @@ func TestAServerMovesTagsOfTheVersionBefore(t *testing.T) {
 // Processes of the version before take as long as this one to enter their keys again.
 func TestARedisThatComesBackEmptyDoesNotSayThatTheVersionBeforeIsGone(t *testing.T) {
 	t.Parallel()
-	keys, former := ownKeys(t), cache.Manifest{feed.FormerKey: "|community=|order=|after=|limit="}
+	keys, former := ownKeys(t), manifest.Manifest{feed.FormerKey: "|community=|order=|after=|limit="}
 	r := withRecord(t, with(keys, feed.FormerKey, former[feed.FormerKey]))
-	running := (&serveCmd{}).newRecord(keys, r.tier, testenv.Log(t))
+	running := (&serveCmd{}).newRecord(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
 	ask := func(times int, former bool) {
 		t.Helper()
 		for i := range times {

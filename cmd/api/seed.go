@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/feed"
 	"example.com/communityfeed/internal/postgres"
 	"example.com/communityfeed/internal/products"
@@ -109,14 +110,14 @@ func (c *seedCmd) Run(ctx context.Context, out streams) error {
 // purge makes running servers drop all that they keep: it came from data that is
 // gone.
 func (c *seedCmd) purge(ctx context.Context) error {
-	l2, err := cache.NewRedis(c.RedisURL, cache.RedisOptions{Prefix: c.RedisPrefix})
+	l2, err := remote.Open(c.RedisURL, remote.Options{Prefix: c.RedisPrefix})
 	if err != nil {
 		return err
 	}
 	defer l2.Close()
 	pages := cache.New(l2, cache.Options{})
 	defer pages.Close()
-	if err := pages.Move(ctx, cache.Revoked(cache.Everything)); err != nil {
+	if err := pages.Invalidate(ctx, cache.Revoked(cache.Everything)); err != nil {
 		return fmt.Errorf("the data is there, but servers that are running keep old pages for a while: %w", err)
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/manifest"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/postgres"
 	"example.com/communityfeed/internal/server"
@@ -109,7 +111,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer write.Close()
-	pages := cache.New(l2, c.options(log))
+	pages := cache.New(l2.OrNone(), c.options(log))
 	defer pages.Close()
 	metrics := telemetry.NewMetrics()
 	service, relay, outbox, err := assemble(parts{
@@ -165,21 +167,21 @@ func serving(ctx context.Context, service *server.Server, listener net.Listener,
 }
 
 // record is this server's, once it has been let in, or Redis has not answered.
-func (c *serveCmd) record(ctx context.Context, l2 *cache.Redis, log *slog.Logger) (*record, error) {
+func (c *serveCmd) record(ctx context.Context, l2 *remote.Redis, log *slog.Logger) (*record, error) {
 	keys, err := programKeys()
 	if err != nil {
 		return nil, err
 	}
-	r := c.newRecord(keys, l2, log)
 	if l2 == nil {
-		return r, nil
+		return c.newRecord(keys, nil, log), nil
 	}
+	r := c.newRecord(keys, manifest.NewRegistry(l2), log)
 	return r, r.ask(ctx)
 }
 
-func (c *serveCmd) newRecord(keys cache.Manifest, l2 *cache.Redis, log *slog.Logger) *record {
+func (c *serveCmd) newRecord(keys manifest.Manifest, registry *manifest.Registry, log *slog.Logger) *record {
 	r := &record{
-		keys: keys, admit: c.MigrateCacheKey, l2: l2, log: log,
+		keys: keys, admit: c.MigrateCacheKey, registry: registry, log: log,
 		askEvery: time.Second, enterEvery: 10 * time.Second,
 	}
 	r.former.Store(true) // until it is known
@@ -213,7 +215,7 @@ func (c *serveCmd) prepare(ctx context.Context, log *slog.Logger) error {
 
 // announce says where the service listens, and which of its dependencies it does
 // not have yet.
-func (c *serveCmd) announce(ctx context.Context, log *slog.Logger, at net.Addr, write *pgxpool.Pool, l2 *cache.Redis) {
+func (c *serveCmd) announce(ctx context.Context, log *slog.Logger, at net.Addr, write *pgxpool.Pool, l2 *remote.Redis) {
 	ready := true
 	for _, check := range checks(write, l2) {
 		if check.Required && !ready {

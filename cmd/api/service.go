@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/feed"
@@ -67,7 +68,7 @@ func assemble(p parts) (*server.Server, *events.Relay, *events.Outbox, error) {
 
 // checks are what /readyz asks. Writes and health share a pool, so that reads
 // cannot keep the service from saying that it is there.
-func checks(write *pgxpool.Pool, l2 *cache.Redis) []server.Check {
+func checks(write *pgxpool.Pool, l2 *remote.Redis) []server.Check {
 	list := []server.Check{
 		{Name: "postgres", Required: true, Probe: write.Ping},
 		{Name: "schema", Required: true, Probe: func(ctx context.Context) error { return checkSchema(ctx, write) }},

@@ -3,6 +3,7 @@ package cache
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"testing"
 	"time"
@@ -10,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/testenv"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // What a read past L1 and a move cost on a real Redis, beside the bare round trip that
@@ -22,9 +25,9 @@ const (
 
 // benchCache is a cache without L1 whose keys from 0 to benchSet are in L2.
 func benchCache(b *testing.B) *Source[*benchPage] {
-	tier, err := NewRedis(testenv.Redis(b), RedisOptions{
-		Prefix: testenv.Prefix(b),
-		Budget: 5 * time.Second, // a machine that is busy must not make a miss of a hit
+	tier, err := remote.Open(testenv.Redis(b), remote.Options{
+		Prefix:  testenv.Prefix(b),
+		Timeout: 5 * time.Second, // a machine that is busy must not make a miss of a hit
 	})
 	if err != nil {
 		b.Fatal(err)
@@ -59,7 +62,7 @@ func rawPipeline(b *testing.B, n int) {
 	ctx := b.Context()
 	client.Set(ctx, "e", bytes.Repeat([]byte("x"), benchBody), 0)
 	for _, tag := range []string{"t1", "t2", "t3"} {
-		client.HSet(ctx, tag, "c", mint(), "r", mint())
+		client.HSet(ctx, tag, "c", rand.Text(), "r", rand.Text())
 	}
 	onKeys(b, benchSet, func(int) {
 		pipe := client.Pipeline()
@@ -110,7 +113,7 @@ func BenchmarkMiss(b *testing.B) {
 	ids := numbered(benchSet)
 	onKeys(b, benchSet, func(i int) {
 		// A user nobody is, so that every read is of a key of its own.
-		if r, err := s.Fetch(b.Context(), ids[i], mint(), "de"); err != nil || r.Outcome != Miss {
+		if r, err := s.Fetch(b.Context(), ids[i], rand.Text(), "de"); err != nil || r.Outcome != Miss {
 			b.Error(r.Outcome, err)
 		}
 	})
@@ -120,7 +123,7 @@ func BenchmarkMove(b *testing.B) {
 	s := benchCache(b)
 	move := Changed("community:1")
 	onKeys(b, benchSet, func(int) {
-		if err := s.cache.Move(b.Context(), move); err != nil {
+		if err := s.source.cache.Invalidate(b.Context(), move); err != nil {
 			b.Error(err)
 		}
 	})

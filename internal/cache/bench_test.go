@@ -7,6 +7,8 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // A hit in L1 beside its floor, the library's own Get on a rendered key that is there
@@ -60,7 +62,7 @@ func BenchmarkRawLRU(b *testing.B) {
 func BenchmarkHitL1(b *testing.B) {
 	for _, n := range hotKeys {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
-			c := New(nil, Options{L1Entries: n})
+			c := New(remote.None{}, Options{L1Entries: n})
 			defer c.Close()
 			s := NewSource(c, benchSpec, verbatim{}, func(context.Context, Key) (*benchPage, error) { return &benchPage{[]byte("v")}, nil })
 			ctx := b.Context()
@@ -79,24 +81,9 @@ func BenchmarkHitL1(b *testing.B) {
 	}
 }
 
-// BenchmarkScanOfL1 is an L1 for 5,000 copies which 10,000 pages pass through, each read
-// once, while 500 fragments are read once each; and what is left of these.
-func BenchmarkScanOfL1(b *testing.B) {
-	for _, pages := range []bool{false, true} {
-		b.Run(fmt.Sprintf("classes=%v", pages), func(b *testing.B) {
-			left := 0
-			for b.Loop() {
-				left, _ = flood(newMemory(5000, 1<<40, 1<<20), pages)
-			}
-			b.ReportMetric(float64(left), "fragments-left")
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/10_000, "ns/page")
-		})
-	}
-}
-
 // benchSpec has the dimensions of a personal page, and three tags with Everything.
 var benchSpec = Spec{
-	Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"}, Policy: Policy{Fresh: time.Hour},
+	Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"}, Policy: Policy{TTL: time.Hour},
 	Tags: func(k Key) []Tag { return []Tag{Tag("community:" + k.Get("id")), Tag("user:" + k.Get("user"))} },
 }
 

@@ -6,28 +6,30 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"example.com/communityfeed/internal/cache/breaker"
 )
 
-// A Composition is one attempt to compose a page of fragments. It belongs to the goroutine
-// that calls the page's function, and to that call. When its fragments are judged, and by
-// what, is in lastlook.go.
+// A Composition composes a page of fragments. It runs the page's function, once or several
+// times, in one goroutine, and has the fragments that the function names. lastlook.go says
+// when the fragments are judged, and when the function is run again.
 type Composition struct {
 	cache  *Cache
 	page   *page
 	key    Key
 	ctx    context.Context // bounds every wait; nil when nothing may be waited for
 	flight *pageFlight     // nil where there is none
-	probe  *probe
+	probe  *breaker.Probe
 
-	wants   []*want
-	run     int    // which call of the page's function this is
-	exact   bool   // what is expired is loaded: it says that there is nothing to show
-	after   uint64 // a fragment is fetched again if its number is not above this
-	waited  uint64 // the number when the last of those that were waited for was there
-	missing bool   // L1 lacks a fragment, and nothing may be waited for
-	loaded  bool   // the origin was asked, perhaps for what was fetched again since
-	failed  error  // why a fragment has failed in this run, the first one that has
-	culprit string // its key
+	wants     []*want
+	run       int    // which call of the page's function this is
+	onlyFresh bool   // an expired fragment is loaded again at once: it says that there is nothing to show
+	above     uint64 // a fragment must have a number above this; see step 5 of the last look
+	waited    uint64 // the number at the end of the last wait
+	missing   bool   // L1 lacks a fragment, and nothing may be waited for
+	loaded    bool   // the origin was asked, perhaps for what was fetched again since
+	failed    error  // why a fragment has failed in this run, the first one that has
+	culprit   string // its key
 }
 
 // Key returns the page's key.
@@ -47,7 +49,7 @@ type Wanted[T any] struct {
 
 // A fragment is a copy that pages may be composed of.
 type fragment struct {
-	origin *origin
+	source *source
 	key    Key
 	tags   []Tag
 }
@@ -56,9 +58,9 @@ type fragment struct {
 type want struct {
 	fragment
 
-	named  int     // in which call it was named last
-	used   int     // in which call it was used last
-	flight *flight // that will answer; nil: answered, or not looked for yet
+	named  int   // in which call it was named last
+	used   int   // in which call it was used last
+	fill   *fill // that will answer; nil: answered, or not looked for yet
 	joined bool
 	known  bool   // answer is there
 	ended  uint64 // the number when it was
@@ -69,7 +71,8 @@ type want struct {
 // first [Wanted.Get]: what was named until then is looked up in one round trip, and loaded
 // at the same time.
 func (s *Source[T]) Want(m *Composition, values ...string) Wanted[T] {
-	return Wanted[T]{m, m.want(s.origin, values)}
+	var scratch [256]byte
+	return Wanted[T]{m, m.want(s.source, s.source.spec.render(scratch[:0], values))}
 }
 
 // Get returns the fragment. If it fails, so does the page, whatever its function returns.
@@ -87,10 +90,8 @@ func (w Wanted[T]) Get() (v T, err error) {
 
 var errMissing = errors.New("cache: L1 lacks a fragment")
 
-// want returns what was named by these values, once for each key.
-func (m *Composition) want(o *origin, values []string) *want {
-	var scratch [256]byte
-	text := o.spec.render(scratch[:0], values)
+// want returns what was named by a rendered key, once for each.
+func (m *Composition) want(s *source, text []byte) *want {
 	for _, w := range m.wants {
 		if w.key.text == string(text) {
 			w.named = m.run
@@ -98,11 +99,11 @@ func (m *Composition) want(o *origin, values []string) *want {
 			return w
 		}
 	}
-	w := &want{fragment: fragment{origin: o}, named: m.run}
+	w := &want{fragment: fragment{source: s}, named: m.run}
 	m.wants = append(m.wants, w)
 	if !m.fromL1(w, text) {
-		w.key = o.spec.key(string(text), values)
-		w.tags = o.tags(w.key)
+		w.key = s.spec.split(string(text))
+		w.tags = s.tags(w.key)
 	}
 	if err := m.mayShow(w); err != nil {
 		w.answer, w.known = answer{err: err}, true
@@ -127,29 +128,30 @@ func (m *Composition) mayShow(w *want) error {
 // fromL1 answers a want from L1, if what is there may be used.
 func (m *Composition) fromL1(w *want, text []byte) bool {
 	c := m.cache
-	if w.known || w.flight != nil || c.o.Off {
+	if w.known || w.fill != nil || c.o.Off {
 		return w.known
 	}
-	copied := c.l1.get(text)
-	if copied == nil || copied.snap.n <= m.after {
+	e := c.l1.Get(text)
+	if e == nil || e.Snapshot.Number <= m.above {
 		return false
 	}
 	now := c.now()
-	if !c.valid(copied, now) {
+	if !c.valid(e, now) {
 		return false
 	}
+	hit := &e.Value
 	if w.key.spec == nil {
-		w.key, w.tags = copied.of, copied.snap.tags
+		w.key, w.tags = hit.key, hit.snapshot.Tags
 	}
 	if m.flight != nil { // else its flight would count it again; see composeAtOnce
-		w.origin.stats.hitL1.Add(1)
+		w.source.stats.hitL1.Add(1)
 	}
-	if copied.early(now, c.o.Rand) {
-		c.refresh(w.origin, w.key, w.tags)
+	if hit.early(now, c.o.Rand) {
+		w.source.refreshBehind(w.key, w.tags)
 	}
-	w.answer, w.known = copied.answer, true
+	w.answer, w.known = hit.answer, true
 	w.answer.outcome = HitL1
-	m.ages(copied.snap.taken)
+	m.ages(hit.snapshot.Taken)
 	return true
 }
 
@@ -166,12 +168,12 @@ func (m *Composition) get(w *want) answer {
 	switch {
 	case w.known:
 	case m.cache.o.Off:
-		w.answer, w.known = m.cache.bypass(m.ctx, w.origin, w.key), true
+		w.answer, w.known = w.source.bypass(m.ctx, w.key), true
 	case m.ctx == nil:
 		m.missing = true
 		return answer{err: errMissing}
 	default:
-		if w.flight == nil {
+		if w.fill == nil {
 			m.lookup()
 		}
 		m.await(w)
@@ -179,124 +181,39 @@ func (m *Composition) get(w *want) answer {
 	return w.answer
 }
 
-// await waits for the flight of a want.
+// await waits for the fill of a want.
 func (m *Composition) await(w *want) {
 	if w.known {
 		return
 	}
 	select {
-	case <-w.flight.done:
-		w.answer, w.ended = w.flight.answer, w.flight.ended
+	case <-w.fill.done:
+		w.answer, w.ended = w.fill.answer, w.fill.ended
 		m.waited = max(m.waited, w.ended)
 		m.loaded = m.loaded || w.answer.outcome == Miss
 	case <-m.ctx.Done():
 		w.answer = answer{err: fmt.Errorf("%w: %s was not there in time", ErrUnavailable, w.key.text)}
 	}
-	w.origin.stats.count(w.answer, w.joined)
-	w.known, w.flight = true, nil
+	w.source.stats.count(w.answer, w.joined)
+	w.known, w.fill = true, nil
 }
 
-// lookup begins a flight for each fragment that was named and is not there, or joins the
-// one that is under way, and looks all of them up in one round trip. Whatever that does not
-// answer goes on by itself.
+// lookup begins a fill for each fragment that was named and is not there, or joins the one
+// that is under way, and looks all of them up in one round trip.
 func (m *Composition) lookup() {
-	c := m.cache
-	var begun []*want
-	c.flights.mu.Lock()
+	var begun []*fill
 	for _, w := range m.wants {
-		if w.known || w.flight != nil || w.named != m.run {
+		if w.known || w.fill != nil || w.named != m.run {
 			continue
 		}
-		if f := c.underWay(w.key, m.after); f != nil {
-			w.flight, w.joined = f, true
-		} else {
-			w.flight, w.joined = c.newFlight(w.tags, nil), false
-			w.flight.probe, w.flight.after, w.flight.exact = m.probe, m.after, m.exact
-			c.flights.enter(w.key, w.flight)
-			begun = append(begun, w)
+		f := w.source.newFill(w.key)
+		f.probe, f.above, f.onlyFresh = m.probe, m.above, m.onlyFresh
+		if w.fill, w.joined = w.source.join(f); !w.joined {
+			begun = append(begun, f)
 		}
-		m.ages(w.flight.snap.Load().taken)
+		m.ages(w.fill.snapshot.Load().Taken)
 	}
-	c.flights.mu.Unlock()
-	if len(begun) == 0 {
-		return
+	if len(begun) > 0 {
+		m.cache.lookupTogether(m.ctx, begun)
 	}
-	if c.l2 != nil {
-		begun = m.lookupIn(begun)
-	}
-	for _, w := range begun {
-		if f := w.flight; !c.spawn(func(root context.Context) { c.fly(root, f, w.origin, w.key) }) {
-			m.land(w, answer{err: ErrUnavailable}, c.heard.number())
-		}
-	}
-}
-
-// lookupIn looks fragments up in L2, ends the flights that this answers, and returns the
-// others.
-func (m *Composition) lookupIn(begun []*want) (others []*want) {
-	c, ctx := m.cache, m.cache.l2.allow(m.ctx)
-	questions := make([]question, len(begun))
-	for i, w := range begun {
-		questions[i] = question{w.key.text, w.tags}
-	}
-	snaps, readings := c.lookMany(ctx, questions, false)
-	ended := c.heard.number()
-	for i, w := range begun {
-		snap, r, left := snaps[i], readings[i], *allowanceOf(ctx)
-		w.flight.snap.Store(&snap)
-		if r.err == nil {
-			if a, ok := c.atOnce(w.flight, w.origin, w.key, snap, r); ok {
-				m.land(w, a, ended)
-				continue
-			}
-		}
-		w.flight.left = &left
-		w.flight.look = func(context.Context) (snapshot, reading, error) { return snap, r, r.err }
-		others = append(others, w)
-	}
-	return others
-}
-
-// land ends a flight of the composition's own.
-func (m *Composition) land(w *want, a answer, ended uint64) {
-	w.flight.answer, w.flight.ended = a, ended
-	m.cache.flights.leave(w.key, w.flight)
-	close(w.flight.done)
-}
-
-// call runs the page's function. Its error is that of the first fragment that has failed.
-func (m *Composition) call() (v any, err error) {
-	m.run++
-	m.failed = nil
-	v, err = m.page.compose(m)
-	switch {
-	case m.missing:
-		return nil, errMissing
-	case m.failed != nil: // also when the function went on without it
-		err = fmt.Errorf("%s: %w", m.culprit, m.failed)
-	case err == nil && !slices.ContainsFunc(m.wants, m.uses):
-		err = fmt.Errorf("cache: page %s uses no fragment: nothing would say when it is wrong", m.page.spec.head)
-	}
-	if err != nil {
-		err = fmt.Errorf("%s: %w", m.key, err) // for the log, where operators find keys
-	}
-	return v, err
-}
-
-// uses reports whether the last run has used a want.
-func (m *Composition) uses(w *want) bool { return w.used == m.run }
-
-// tags returns the tags of the fragments that were used, each once.
-func (m *Composition) tags() (tags []Tag) {
-	for _, w := range m.wants {
-		if !m.uses(w) {
-			continue
-		}
-		for _, t := range w.tags {
-			if !slices.Contains(tags, t) {
-				tags = append(tags, t)
-			}
-		}
-	}
-	return tags
 }

@@ -185,7 +185,7 @@ func TestFragmentsAreLookedUpInOneRoundTrip(t *testing.T) {
 		filler.readPage("a", "42")
 		p.row.Get(t.Context(), "100") // connects
 		var trips roundTrips
-		p.l2.client.AddHook(&trips)
+		p.client.AddHook(&trips)
 		_, how := p.readPage("a", "42")
 		equal(t, "what L2 has", how, Composed)
 		equal(t, "its round trips", trips.n, 1)

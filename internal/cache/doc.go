@@ -1,73 +1,126 @@
-// Package cache puts two tiers of copies in front of an origin and keeps them
-// honest: an LRU in the process (L1) and Redis (L2).
+// Package cache puts two tiers of copies in front of an origin and keeps them honest: an
+// LRU in the process (L1) and Redis (L2).
+//
+// # Terms
+//
+// A key names a copy. [Spec] declares its dimensions.
+//
+// The origin is what is cached, here Postgres. Calling it is a load.
+//
+// A fragment is a value that depends on its key alone. It is declared by [Fragment], read
+// through [Fragments], and kept in both tiers. A response is one handler's whole answer; it is
+// read through a [Source], the untyped form of Fragments. A [Page] is composed of fragments,
+// and kept in L1 only.
+//
+// A [Tag] names what a write can change. A fragment and a response have the tags of their key,
+// a page those of its fragments. An [Invalidation] says which tags changed or were revoked.
+//
+// A snapshot is the state of a key's tags at one moment. It has a number; the process numbers
+// snapshots and invalidations in the order in which they happen to it. A copy counts while
+// none of its tags was invalidated since its snapshot; otherwise it was overtaken.
+//
+// A fill answers a key that L1 does not have: it takes a snapshot, then loads, then stores. A
+// process has one fill of a key at a time that reads may join. A flight is the same for a
+// page: one composition that reads may join. A lease is the right to fill a key, held by one
+// fill of the fleet.
 //
 // # The idea
 //
-// A copy is judged when it is read, not when it is thrown away. Every copy lies
-// under tags. A write moves the tags of what it changed, which costs the same
-// however many copies lie under them, and a copy whose tags have moved since it
-// was taken is no longer fresh, wherever it lies and whenever it was stored.
+// A copy is judged when it is read, not when it is thrown away. A write invalidates the
+// tags of what it changed. That costs the same however many copies have the tags. A copy
+// whose tags were invalidated since its snapshot is no longer fresh, wherever it is stored
+// and whenever it was stored.
 //
-// So a copy is in one of four states, and the [Policy] of its key says which of
-// them may be served:
+// So a copy is in one of four states, and the [Policy] of its key says which of them may be
+// served:
 //
 //	fresh    nothing happened to it
-//	expired  its time has passed       served while one refresh runs (Stale), or when the load fails (OnError)
-//	changed  a tag moved as Changed    served only when the load fails (OnError)
-//	revoked  a tag moved as Revoked    never served
-//
-// # Words
-//
-// A key names a copy; [Spec] declares its parts. A [Tag] names what a write can
-// change. A [Move] says which tags changed or were revoked. The origin is what is
-// cached; calling it is a load. A fill is a snapshot of the tags, then a load,
-// then a store. A flight is the one fill of a key in this process that others may
-// join. A lease is the right to fill a key, held by one process of the fleet.
-//
-// A fragment is the value of a [Source]. It depends on its key alone and is kept in both
-// tiers. A [Page] is composed of fragments, and kept in L1 for as long as they count. A
-// response is a Source whose value is one handler's answer.
+//	expired  its TTL has passed             served while one refresh runs (StaleWhileRevalidate), or when the load fails (StaleIfError)
+//	changed  a tag was invalidated, changed served only when the load fails (StaleIfError)
+//	revoked  a tag was invalidated, revoked never served
 //
 // # The invariant
 //
-// What is read from the origin is always younger than the snapshot it is stored
-// under. A move changes the tags after its write has committed. Therefore a copy
-// that was read before the write is stored under tags from before the move, and
-// cannot pass for fresh once the move has landed. Nothing else is needed for the
-// fence: no clock, no lock, no delete that might come too early or too late.
+// What is read from the origin is younger than the snapshot that it is stored under. An
+// invalidation comes after its write has committed. So a copy that was read before the
+// write has a snapshot from before the invalidation, and does not pass for fresh once the
+// invalidation has reached Redis. Nothing else is needed: no clock, no lock, no deletion
+// that might come too early or too late.
 //
-// A write that brings a copy along ([Source.WriteThrough]) stores it under the id that
-// its own move has minted, and only if that id took the place of the one under which the
-// copy lay. So every other write that the copy does not show has its move still to come.
+// A write that brings a copy along ([Source.WriteThrough]) stores it under the id that its
+// own invalidation has minted, and only if that id took the place of the one that the copy
+// had. So every other write that the copy does not show has its invalidation still to come.
 //
-// A move has two halves. In Redis every tag carries two minted ids, of its last
-// change and of its last revocation; an entry carries the ids that were read
-// before its load (redis.go, entry.go). In the process every move that is heard of
-// gets the next number; copies, flights and fills carry the number taken before
-// their tags were read (heard.go). The first half holds between processes, the
-// second makes L1 exact without a search and makes lost, late, repeated or
-// reordered messages harmless.
+// Package fence has both halves of a snapshot: ids in Redis, which judge copies between
+// processes, and numbers in the process, which make L1 exact without a search.
+//
+// # A read, step by step
+//
+// A page that L1 does not have:
+//
+//  1. [Page.Fetch] looks into L1. A miss goes to page.read.
+//  2. page.composeAtOnce runs the page's function on what L1 has. It gives up when a fragment
+//     is missing.
+//  3. page.join joins the page's flight, or begins one, which runs Composition.compose.
+//  4. The page's function names its fragments (Fragments.Want). At the first Wanted.Get,
+//     Composition.lookup joins or begins a fill for each that is missing, and
+//     Cache.lookupTogether looks them up in L2 in one round trip.
+//  5. fill.fromL2 answers with what is fresh, or expired and being refreshed. Any other fill
+//     runs by itself: fill.run, fill.resolve, fill.obtain.
+//  6. fill.loadUnderLease asks for the lease and looks again, in one round trip (fill.claim).
+//     With the lease, fill.loadAndStore loads, keeps the value in L1, and stores it in L2,
+//     which tells the fleet. Without it, the fill waits to be told, and looks again.
+//  7. If the load fails, fill.serveStale serves the old copy, if the policy allows it.
+//  8. The page has its fragments. The last look (lastlook.go) judges them, and keeps the page.
+//
+// # Why an old copy does not come back
+//
+// Where a copy from before a write could be shown or kept, and what keeps it out:
+//
+//	a copy in L1                            each hit is judged: inProcess.valid, fence.StillCounts
+//	a fill from before the write            source.join joins it only while its snapshot counts
+//	what such a fill keeps in L1 later      its snapshot has the lower number: inProcess.valid
+//	what such a fill stores in L2 later     it has the ids from before: fence.Since
+//	an entry in L2 that was read before     the number is taken before the lookup: Cache.lookup
+//	a copy that is still being stored       fill.beingStored judges it
+//	a stale copy after a failed load        fill.serveStale looks up again; usableIn refuses what is revoked
+//	a fragment that a page took earlier     the last look judges all of them after the last wait
+//	a page that is kept                     its number is taken before its fragments are judged
+//	L2, when the invalidation failed        it is not read until all of them were repeated: trust.go
+//	L2, when Redis has lost its last writes the subscription was lost as well: listener.Lost
+//	L2, when it has lost a tag              absent ids equal nothing: fence.IDs
+//	another process's L1                    it hears of the write, or its copies end after five seconds
+//	a write that stores what it has made    only under its own id, in the place of the id that it knew: writethrough.go
 //
 // # How to read it
 //
-// key.go, policy.go and tag.go declare what callers say. A read goes down through
-// source.go (the hit), flight.go (one read of a key past L1), resolve.go (what L2 has,
-// and what may be served of it), fill.go with lease.go and holding.go (one fill in the
-// fleet); refresh.go is a fill that no read waits for, many.go many reads at a time. A page
-// is page.go (the hit, and the flight), compose.go (its fragments) and lastlook.go (why it
-// shows none that is too old). memory.go, and redis.go with reading.go and entry.go, are the
-// tiers. heard.go and subscription.go are what the
-// process knows of moves. trust.go, breaker.go, allowance.go and failures.go say when
-// Redis or the origin is left alone. through.go is a write that brings a copy up to date.
-// byhand.go and operator.go are for those who handle single copies; manifest.go and
-// record.go keep account of what keys are made of.
+// A caller declares with fragment.go, source.go, page.go, key.go and policy.go.
+//
+// A read of a page goes through page.go (the hit, and what follows), compose.go (what the
+// page's function calls), lastlook.go (why the page shows no fragment that is too old) and
+// pageflight.go.
+//
+// A read of a fragment goes through source.go (the hit in L1) and read.go (everything else).
+// read.go uses lookup.go (what L2 has, and what may be served of it), lease.go and wait.go
+// (one load in the fleet), load.go (the origin) and answer.go (what L1 keeps). refresh.go is a
+// fill that no read waits for; early.go says when it begins before the end.
+//
+// A write goes through invalidate.go; writethrough.go also brings a copy up to date. trust.go
+// and failures.go say when Redis or the origin is left alone. manual.go and inspect.go handle
+// single copies. cache.go, options.go, lifecycle.go, declared.go, stats.go, tally.go and
+// codec.go are the rest.
+//
+// Calls between the files go down; a test counts those that do not. Below are the rooms:
+// fence (which copies still count), local (L1), remote (L2), breaker, and manifest (what keys
+// are made of). None of them knows this package.
 //
 // # Stated limits
 //
-// The package promises nothing about a copy already handed out, or about a move
-// that was never attempted: a writer that dies between its commit and its move
-// leaves old copies until somebody repeats the move. The events package keeps a row
-// for that, and L2 is not read while one is known to be missing. Another process's
-// L1 may serve what it holds for up to five seconds when the message that tells it
-// is lost.
+// The package promises nothing about a copy that was already handed out, or about an
+// invalidation that was never attempted: a writer that dies between its commit and its
+// invalidation leaves old copies until the invalidation is repeated. The events package
+// keeps a row for that, and L2 is not read while one is known to be missing. If the message
+// is lost that tells another process, that process may serve what it has in L1 for up to
+// five seconds. All processes that write to one origin need the same L2: the writes of one
+// without it reach no other.
 package cache

@@ -102,7 +102,7 @@ func TestMoveLostInAFailoverIsRepeatedBeforeL2IsRead(t *testing.T) {
 		f.write(p, "a", "new", Changed)
 		failover()
 		for _, who := range []*process{p, other} {
-			who.cutOff()
+			who.Lost()
 			got, how := who.read("a")
 			equal(t, "a read before the drain", got, "new")
 			equal(t, "its outcome", how, Miss)

@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// A load that failed has failed for all who joined or waited, and for who asks
-// within failureLife after it: what is broken is not asked again at once by each of
-// a thousand readers.
+// A load that failed has failed for all reads that joined or waited, and for those that
+// follow within failureLife: what is broken is not asked again at once by each of a
+// thousand readers.
 const (
 	failureLife = time.Second
 	maxFailures = 10_000 // when there are more, some keys are tried again early

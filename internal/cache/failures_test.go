@@ -84,7 +84,7 @@ func TestOriginThatKeepsFailingIsLeftAlone(t *testing.T) {
 		equal(t, "what has a copy", got, "v")
 		equal(t, "its outcome", how, Stale)
 
-		time.Sleep(breakerStep)
+		time.Sleep(testBreakerStep)
 		r, err := p.page.Fetch(t.Context(), "kept", "42") // the probe is two loads
 		if err != nil {
 			t.Fatal(err)
@@ -121,11 +121,11 @@ func TestProbeThatEndsItsGoroutineDoesNotKeepTheBreakerOpen(t *testing.T) {
 			runtime.Goexit()
 			return "", nil
 		})
-		time.Sleep(breakerStep)
+		time.Sleep(testBreakerStep)
 		if _, err := exit.GetOrSet(t.Context(), "a"); !errors.Is(err, errEnded) {
 			t.Fatalf("the probe: %v", err)
 		}
-		time.Sleep(2 * breakerStep)
+		time.Sleep(2 * testBreakerStep)
 		f.origin.set("a", "v")
 		got, _ := p.read("a")
 		equal(t, "the next probe", got, "v")

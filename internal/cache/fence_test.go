@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // Rule 1: what was read from the origin before a write never passes for fresh after
@@ -34,7 +36,7 @@ func TestFenceKeepsAFillFromBeforeAWriteFromPassingForFresh(t *testing.T) {
 type written struct {
 	name string
 	now  error // what the origin answers after it; nil: the new value
-	move Move
+	move Invalidation
 }
 
 var writes = []written{
@@ -78,7 +80,7 @@ func (s *scene) play(m middle, how post) {
 	s.p.send(how)
 	s.origin.set("a", "new")
 	s.origin.fail("a", s.written.now)
-	if err := s.author.Move(s.t.Context(), s.written.move); err != nil {
+	if err := s.author.Invalidate(s.t.Context(), s.written.move); err != nil {
 		s.t.Fatal(err)
 	}
 	synctest.Wait() // until everybody who hears has heard
@@ -220,7 +222,7 @@ var middles = []middle{
 		}
 		atLoad := s.origin.hold("a")
 		reader := s.read(s.p)
-		time.Sleep(leaseLife)
+		time.Sleep(remote.LeaseLife)
 		synctest.Wait() // it has given up waiting
 		return reader, func() {
 			s.redis.Del(lease)

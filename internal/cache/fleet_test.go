@@ -11,6 +11,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // A fleet is some processes over one origin and one Redis, inside a synctest
@@ -37,15 +39,17 @@ func inFleet(t *testing.T, test func(*testing.T, *fleet)) {
 // composed of one of each.
 type process struct {
 	*Cache
-	t    *testing.T
-	gate *gate
-	row  *Source[string] // key: name; tag: row:NAME
-	own  *Source[string] // key: name, viewer; tag: own:NAME/VIEWER; it is the viewer's
-	page *Page[string]   // key: name, viewer; the row, a plus and the viewer's own
+	t      *testing.T
+	tier   *remote.Redis
+	client *redis.Client
+	gate   *gate
+	row    *Source[string] // key: name; tag: row:NAME
+	own    *Source[string] // key: name, viewer; tag: own:NAME/VIEWER; it is the viewer's
+	page   *Page[string]   // key: name, viewer; the row, a plus and the viewer's own
 
 	mu      sync.Mutex
 	post    post
-	mailbox []string // messages that are late
+	mailbox []Tag // messages that are late
 }
 
 // A post says what becomes of the messages that tell a process of moves.
@@ -57,7 +61,7 @@ const (
 	lost
 )
 
-var testPolicy = Policy{Fresh: 30 * time.Second, Stale: time.Minute, OnError: time.Hour}
+var testPolicy = Policy{TTL: 30 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Hour}
 
 func rowTag(name string) Tag { return Tag("row:" + name) }
 
@@ -100,20 +104,37 @@ func (f *fleet) process() *process { return f.through(f.dial) }
 
 // through starts a process that connects to Redis in a way of its own.
 func (f *fleet) through(dial func() (net.Conn, error)) *process {
-	gate := &gate{}
-	client := redis.NewClient(&redis.Options{
-		Addr:                  "127.0.0.1:1", // never dialled; a name would be looked up outside the bubble
-		Dialer:                func(context.Context, string, string) (net.Conn, error) { return dial() },
-		ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1, PoolSize: 20 + urgentTurns,
-	})
+	o := remote.Options{
+		Prefix: "cf:", Timeout: 200 * time.Millisecond, PoolSize: testConnections,
+		Dial: func(context.Context) (net.Conn, error) { return dial() },
+	}
+	// The address is never dialled; a name would be looked up outside the bubble.
+	options, err := remote.ClientOptions("redis://127.0.0.1:1", o)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	gate, client := &gate{}, redis.NewClient(options)
 	client.AddHook(gate)
-	tier := newRedis(client, RedisOptions{Prefix: "cf:", Budget: 200 * time.Millisecond, PoolSize: 20}.withDefaults())
+	tier := remote.New(client, o)
 	p := f.start(tier)
-	p.gate = gate
-	p.spawn(func(ctx context.Context) { tier.listen(ctx, p.hear, p.cutOff, p.deafen) })
+	p.tier, p.client, p.gate = tier, client, gate
+	p.spawn(func(ctx context.Context) { tier.Listen(ctx, p) })
 	f.t.Cleanup(func() { p.Close(); tier.Close() })
 	synctest.Wait() // until it is subscribed
 	return p
+}
+
+// testConnections are what a process has for reads.
+const testConnections = 20
+
+// occupy takes all connections for reads until release is called.
+func (p *process) occupy() (release func()) {
+	released := make(chan struct{})
+	for range testConnections {
+		go p.tier.Do(context.Background(), func(context.Context, redis.UniversalClient) error { <-released; return nil })
+	}
+	synctest.Wait()
+	return func() { close(released) }
 }
 
 // dial connects to Redis.
@@ -127,12 +148,12 @@ func (f *fleet) dial() (net.Conn, error) {
 
 // alone starts a process without L2.
 func (f *fleet) alone() *process {
-	p := f.start(nil)
+	p := f.start(remote.None{})
 	f.t.Cleanup(p.Close)
 	return p
 }
 
-func (f *fleet) start(tier *Redis) *process {
+func (f *fleet) start(tier remote.Tier) *process {
 	p := &process{t: f.t, Cache: newCache(tier, Options{Answer: func(err error) bool { return errors.Is(err, errNothing) }})}
 	p.row = NewSource(p.Cache, rowSpec("row"), JSON[string]{}, f.origin.load)
 	p.own = NewSource(p.Cache, ownSpec("own"), JSON[string]{}, f.origin.load)
@@ -140,16 +161,25 @@ func (f *fleet) start(tier *Redis) *process {
 	return p
 }
 
-func (p *process) hear(message string) {
+// A process hears of invalidations as the test's post has it, and of all else at once.
+
+func (p *process) Invalidated(t Tag) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	switch {
-	case p.post == punctual || message[0] != movedMessage:
-		p.heed(message)
-	case p.post == late:
-		p.mailbox = append(p.mailbox, message)
+	switch p.post {
+	case punctual:
+		listener{p.Cache}.Invalidated(t)
+	case late:
+		p.mailbox = append(p.mailbox, t)
 	}
 }
+
+func (p *process) FillEnded(key string, how remote.FillResult) { listener{p.Cache}.FillEnded(key, how) }
+func (p *process) Lost()                                       { listener{p.Cache}.Lost() }
+func (p *process) Subscribed()                                 { listener{p.Cache}.Subscribed() }
+
+// invalidationMessage is what the fleet is told of an invalidation.
+func invalidationMessage(t Tag) string { return "M" + string(t) }
 
 // send says what becomes of the news of moves from now on.
 func (p *process) send(how post) {
@@ -165,8 +195,8 @@ func (p *process) delayMessages() { p.send(late) }
 func (p *process) deliver() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, message := range p.mailbox {
-		p.heed(message)
+	for _, t := range p.mailbox {
+		listener{p.Cache}.Invalidated(t)
 	}
 	p.post, p.mailbox = punctual, nil
 }
@@ -192,21 +222,21 @@ func (p *process) readPage(name, viewer string) (string, Outcome) {
 }
 
 // write changes a row and tells p, as a writer does: commit, move, answer.
-func (f *fleet) write(p *process, name, value string, m func(...Tag) Move) {
+func (f *fleet) write(p *process, name, value string, m func(...Tag) Invalidation) {
 	f.t.Helper()
 	f.origin.set(name, value)
-	if err := p.Move(f.t.Context(), m(rowTag(name))); err != nil {
+	if err := p.Invalidate(f.t.Context(), m(rowTag(name))); err != nil {
 		f.t.Errorf("move: %v", err)
 	}
 	synctest.Wait() // until everybody who hears has heard
 }
 
 // writeUnmoved changes a row and fails to tell anybody but p.
-func (f *fleet) writeUnmoved(p *process, name, value string, m func(...Tag) Move) {
+func (f *fleet) writeUnmoved(p *process, name, value string, m func(...Tag) Invalidation) {
 	f.t.Helper()
 	f.origin.set(name, value)
-	p.gate.refuse(encodeMoved(rowTag(name)))
-	if err := p.Move(f.t.Context(), m(rowTag(name))); err == nil {
+	p.gate.refuse(invalidationMessage(rowTag(name)))
+	if err := p.Invalidate(f.t.Context(), m(rowTag(name))); err == nil {
 		f.t.Error("the move was to fail")
 	}
 }
@@ -216,13 +246,13 @@ func (f *fleet) writeUnmoved(p *process, name, value string, m func(...Tag) Move
 func (p *process) drain(rows ...string) bool {
 	_, end, _ := p.BeginDrain()
 	for _, name := range rows {
-		if p.Move(p.t.Context(), Changed(rowTag(name))) != nil {
+		if p.Invalidate(p.t.Context(), Changed(rowTag(name))) != nil {
 			return false
 		}
 	}
 	end()
 	synctest.Wait()
-	return p.trust.holds()
+	return p.l2.trust.holds()
 }
 
 // A fetcher is a source or a page.
@@ -252,3 +282,9 @@ func equal[T comparable](t *testing.T, what string, got, want T) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
+
+// What the other rooms keep to themselves.
+const (
+	testBreakerStep = 200 * time.Millisecond
+	testTagLife     = remote.MaxRetention + time.Hour
+)

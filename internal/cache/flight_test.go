@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // Rule 5: nobody's cancelled context and nobody's panic is another's.
@@ -114,7 +116,7 @@ func TestCopyDoesNotOutliveFreshInL1(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p, other := f.process(), f.process()
 		spec := rowSpec("brief")
-		spec.Policy = Policy{Fresh: 10 * time.Second}
+		spec.Policy = Policy{TTL: 10 * time.Second}
 		a := NewSource(p.Cache, spec, JSON[string]{}, f.origin.load)
 		b := NewSource(other.Cache, spec, JSON[string]{}, f.origin.load)
 		f.origin.set("a", "v")
@@ -141,14 +143,14 @@ func TestWriterReadsTheirWrite(t *testing.T) {
 		for i := range 50 {
 			before, after := fmt.Sprint("v", i), fmt.Sprint("v", i+1)
 			f.origin.set("a", before)
-			other.Move(t.Context(), Changed(rowTag("a")))
+			other.Invalidate(t.Context(), Changed(rowTag("a")))
 			var atLoad *hold
 			if i%2 == 0 {
 				atLoad = f.origin.hold("a")
 			}
 			reader := later(p.row, "a")
 			f.origin.set("a", after)
-			p.Move(t.Context(), Changed(rowTag("a"))) // and no waiting for messages
+			p.Invalidate(t.Context(), Changed(rowTag("a"))) // and no waiting for messages
 			author := later(p.row, "a")
 			if atLoad != nil {
 				atLoad.release()
@@ -164,7 +166,7 @@ func TestWriterReadsTheirWrite(t *testing.T) {
 }
 
 func TestSpecsListsWhatWasDeclared(t *testing.T) {
-	c := New(nil, Options{})
+	c := New(remote.None{}, Options{})
 	defer c.Close()
 	for _, name := range []string{"b", "a"} {
 		NewSource(c, rowSpec(name), JSON[string]{}, func(context.Context, Key) (string, error) { return "", nil })

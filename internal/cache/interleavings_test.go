@@ -121,7 +121,7 @@ func TestPageIsAsOldAsItsOldestFragment(t *testing.T) {
 				p.send(lost)
 				time.Sleep(2 * time.Second)
 				f.origin.set("a", "two")
-				other.Move(t.Context(), Changed(rowTag("a"))) // where it can be told, it is not heard
+				other.Invalidate(t.Context(), Changed(rowTag("a"))) // where it can be told, it is not heard
 				got, _ := p.readPage("a", "42")
 				equal(t, "at second 2, the row being two seconds old", got, "one+")
 				time.Sleep(3*time.Second - time.Millisecond)

@@ -2,10 +2,11 @@ package cache
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"example.com/communityfeed/internal/cache/manifest"
 )
 
 // A Spec declares a key: its name, its version, its dimensions in order, and the
@@ -57,17 +58,15 @@ func (k Key) Get(name string) string {
 	return k.values[i]
 }
 
+// head returns name/version.
+func (s *Spec) head() string { return s.Name + "/" + strconv.Itoa(s.Version) }
+
 // spec is a Spec prepared for rendering.
 type spec struct {
 	Spec
 	head   string   // "feed.page/1"
 	fields []string // "|id=", "|user=", one for each dimension
 }
-
-var (
-	validName = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
-	validDim  = regexp.MustCompile(`^[A-Za-z0-9_]+$`)
-)
 
 // compile checks a Spec and its policy.
 func compile(s Spec) (*spec, error) {
@@ -86,17 +85,12 @@ func compile(s Spec) (*spec, error) {
 
 // compileKey checks all of a Spec that makes a key.
 func compileKey(s Spec) (*spec, error) {
-	c := &spec{Spec: s, head: s.Name + "/" + strconv.Itoa(s.Version)}
-	switch {
-	case !validName.MatchString(s.Name):
-		return nil, fmt.Errorf("cache: %q is not a key name: lower-case words joined by dots", s.Name)
-	case s.Version < 1:
-		return nil, fmt.Errorf("cache: key %s needs a version from 1", s.Name)
+	head, err := manifest.Head(s.Name, s.Version, s.Dims)
+	if err != nil {
+		return nil, fmt.Errorf("cache: %w", err)
 	}
-	for i, d := range s.Dims {
-		if !validDim.MatchString(d) || slices.Contains(s.Dims[:i], d) {
-			return nil, fmt.Errorf("cache: key %s: dimension %q is malformed or declared twice", c.head, d)
-		}
+	c := &spec{Spec: s, head: head}
+	for _, d := range s.Dims {
 		c.fields = append(c.fields, "|"+d+"=")
 	}
 	return c, nil
@@ -121,34 +115,34 @@ func (s *spec) render(b []byte, values []string) []byte {
 	return s.append(b, values)
 }
 
-// key makes a Key. It keeps its own copy of values, so that the caller's slice
-// may live on the stack.
-func (s *spec) key(text string, values []string) Key {
-	return Key{spec: s, text: text, values: slices.Clone(values)}
+// parse is the inverse of append. It refuses every text that append would not render.
+func (s *spec) parse(text string) (Key, error) {
+	k := s.split(text)
+	if k.values == nil || string(s.append(nil, k.values)) != text {
+		return Key{}, fmt.Errorf("cache: %q is not a key of %s", text, s.head)
+	}
+	return k, nil
 }
 
-// parse is the inverse of append.
-func (s *spec) parse(text string) (Key, error) {
+// split is parse for a text that was rendered. Of any other it makes a Key without values,
+// or with values that render to another text.
+func (s *spec) split(text string) Key {
+	k := Key{spec: s, text: text, values: make([]string, len(s.fields))}
 	rest, ok := strings.CutPrefix(text, s.head)
-	values := make([]string, len(s.fields))
 	for i, f := range s.fields {
 		if ok {
 			rest, ok = strings.CutPrefix(rest, f)
 		}
 		if !ok {
-			return Key{}, fmt.Errorf("cache: %q is not a key of %s", text, s.head)
+			return Key{spec: s, text: text}
 		}
 		end := strings.IndexByte(rest, '|')
 		if end < 0 {
 			end = len(rest)
 		}
-		values[i], rest = unescape(rest[:end]), rest[end:]
+		k.values[i], rest = unescape(rest[:end]), rest[end:]
 	}
-	// Comparing with the rendered form refuses every spelling but the one.
-	if string(s.append(nil, values)) != text {
-		return Key{}, fmt.Errorf("cache: %q is not a key of %s", text, s.head)
-	}
-	return Key{spec: s, text: text, values: values}, nil
+	return k
 }
 
 const hexDigits = "0123456789ABCDEF"

@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 func compileTest(t interface{ Fatal(...any) }, dims ...string) *spec {
-	s, err := compile(Spec{Name: "feed.page", Version: 1, Dims: dims, Policy: Policy{Fresh: time.Second}})
+	s, err := compile(Spec{Name: "feed.page", Version: 1, Dims: dims, Policy: Policy{TTL: time.Second}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,18 +85,39 @@ func FuzzParseKey(f *testing.F) {
 }
 
 func TestMalformedSpecsAreRefused(t *testing.T) {
-	good := Policy{Fresh: time.Second}
+	good := Policy{TTL: time.Second}
 	for name, s := range map[string]Spec{
 		"upper case":         {Name: "Feed", Version: 1, Policy: good},
 		"no version":         {Name: "feed", Policy: good},
 		"no freshness":       {Name: "feed", Version: 1},
 		"dimension twice":    {Name: "feed", Version: 1, Dims: []string{"a", "a"}, Policy: good},
 		"odd dimension":      {Name: "feed", Version: 1, Dims: []string{"a|b"}, Policy: good},
-		"kept for too long":  {Name: "feed", Version: 1, Policy: Policy{Fresh: Day, OnError: 2 * Day}},
-		"too long by jitter": {Name: "feed", Version: 1, Policy: Policy{Fresh: maxRetention - time.Hour}},
+		"kept for too long":  {Name: "feed", Version: 1, Policy: Policy{TTL: Day, StaleIfError: 2 * Day}},
+		"too long by jitter": {Name: "feed", Version: 1, Policy: Policy{TTL: remote.MaxRetention - time.Hour}},
 	} {
 		if _, err := compile(s); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+}
+
+// What the registry guards are numbers and meanings. Entries of two compositions would
+// not meet even under one number: the names are in the text.
+func TestKeysOfTwoCompositionsHaveNoTextInCommon(t *testing.T) {
+	names := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"a", "b", "c", "d"}), 0, 4, rapid.ID)
+	value := rapid.StringOf(rapid.SampledFrom([]rune("ab|=%")))
+	rapid.Check(t, func(t *rapid.T) {
+		var texts, dims [2]string
+		for i := range texts {
+			s := compileTest(t, names.Draw(t, "dims")...)
+			values := make([]string, len(s.Dims))
+			for j := range values {
+				values[j] = value.Draw(t, "value")
+			}
+			texts[i], dims[i] = string(s.append(nil, values)), strings.Join(s.Dims, " ")
+		}
+		if texts[0] == texts[1] && dims[0] != dims[1] {
+			t.Fatalf("keys of %q and of %q both render as %s", dims[0], dims[1], texts[0])
+		}
+	})
 }

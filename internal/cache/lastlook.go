@@ -4,102 +4,110 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"example.com/communityfeed/internal/cache/fence"
 )
 
 // Why a composed page is sound: the last look.
 //
-// A fragment counts when it is taken, and may be overtaken while another one is waited
-// for. So nothing that was seen of a fragment before the last wait is relied on. All of it
-// is judged after that, in this order:
+// A fragment counts when the page takes it, and may be overtaken while the page waits for
+// another one. So the page relies on nothing that it saw before its last wait. It judges all
+// of its fragments after that, in this order:
 //
 //  1. Close. The flight leaves the table; no read joins it any more.
 //  2. Number. The page takes its number now, not when it begins.
-//  3. Judge. Each fragment must count, and the tags of a fresh one have been read less
-//     than five seconds ago. A stale one is judged, too, since it may be expired only: a
-//     writer that has changed it, and then joined, must not see it unless its load fails.
-//  4. Read the ids. Only Redis can say whether a stale fragment was revoked. So trust is
-//     looked at, then the ids of now are read, and must be the fragment's own. This is left
-//     out only if nothing was waited for since the ids were read that the fragment was
-//     judged by, it counts, and it was read after the last read joined the flight.
-//  5. Again. What fails in 3 or 4 is fetched again, the page is composed anew, and all
-//     begins at 2. After a read of 4, only what has a number above that read's will do, or
-//     the same dead copy might be taken again.
-//  6. Keep. Only a fresh page whose last judgement was clean is kept, under the number of
-//     2, with its cells looked up after that number and the floor read after the cells. It
-//     is as old as its oldest fragment.
+//  3. Judge. Each fragment must count, and the tags of a fresh one were read less than five
+//     seconds ago. A stale one is judged, too, since it may be expired only: a writer that
+//     has changed it, and then joined, must not see it unless its load fails.
+//  4. Read the ids. Only Redis can say whether a stale fragment was revoked. So the page
+//     asks whether L2 is trusted, then reads the ids of now. They must be the fragment's
+//     own. The page leaves this out only if it has waited for nothing since the ids were
+//     read that the fragment was judged by, the fragment counts, and it was read after the
+//     last read joined the flight.
+//  5. Again. What fails in 3 or 4 is forgotten, the page's function runs again, which fetches
+//     it anew, and all begins at 2. After step 4 has read ids, a fragment needs a number above
+//     that lookup's, or the page might take the same dead copy again.
+//  6. Keep. Only a fresh page whose last judgement was clean is kept, under the number of 2.
+//     Its versions are looked up after that number, and minVersion is read after them. The
+//     page is as old as its oldest fragment.
+//
+// Before all that: if the function fails by stale fragments (the community is not found), it
+// runs again with fresh ones. They may be expired only, and the origin well.
 //
 // Every read that joined did so before 1. So all that it may have heard, or its caller may
-// know of, has a smaller number than the page, and is seen by the judgements, which follow;
-// and whatever is heard after 2 ends the kept page. Nothing else need be judged: not a
-// fragment when it is first used or when it arrives, nor the answer by those who joined.
+// know of, has a smaller number than the page, and is seen by the judgements, which follow.
+// Whatever is heard after 2 ends the kept page. Nothing else needs to be judged: not a
+// fragment when it is first used or when it arrives, nor the answer by those that joined.
 
-// Looks at most: what is overtaken again and again is answered once it has been fetched
-// since the flight was closed, and not kept; so is a stale fragment that is changed again
-// and again. A fragment that a later run is the first to use may be older than that. A
-// stale page gets one look more for what is revoked, and fails then.
+// How often a page looks, at most. A fragment that is overtaken again and again is answered
+// once it was fetched since the flight was closed, and the page is not kept; so is a stale
+// fragment that is changed again and again. A fragment that a later run is the first to use
+// may be older than that. A stale page gets one more look for what is revoked, and fails
+// then.
 const (
 	freshLooks = 3
 	staleLooks = freshLooks + 1
 )
 
-// compose composes the page in a flight. The steps are those of the last look.
+// compose composes the page in a flight, by the steps above.
 func (m *Composition) compose() answer {
 	c := m.cache
 	closed := uint64(0) // the number at the first look
 	for look := 1; ; look++ {
 		v, err := m.call()
-		if c.fault(err) {
+		if c.o.fault(err) {
 			return answer{err: err}
 		}
-		if err != nil && !m.exact && m.void(m.stale) > 0 {
-			m.exact, m.after = true, c.heard.number() // it may be expired only, and the origin well
+		if err != nil && !m.onlyFresh && m.forget(m.stale) > 0 {
+			m.onlyFresh, m.above = true, c.fence.Number() // it may be expired only, and the origin well
 			continue
 		}
-		joined := c.composed.close(m.key, m.flight)
-		n := c.heard.number()
+		joined := c.pageFlights.close(m.key, m.flight) // 1
+		n := c.fence.Number()                          // 2
 		if closed == 0 {
 			closed = n
 		}
-		void, clean, least := 0, true, changed
-		if look < freshLooks {
-			void = m.voidOvertaken()
+		forgotten, clean, least := 0, true, fence.Changed
+		if look < freshLooks { // 3
+			forgotten = m.forgetOvertaken()
 		} else {
-			clean, least = !slices.ContainsFunc(m.wants, m.overtaken), revoked
-			void = m.void(func(w *want) bool { return m.overtaken(w) && w.answer.snap.n <= closed })
+			clean, least = !slices.ContainsFunc(m.wants, m.overtaken), fence.Revoked
+			forgotten = m.forget(func(w *want) bool { return m.overtaken(w) && w.answer.snapshot.Number <= closed })
 		}
-		if void == 0 && m.staleSince(joined) {
-			if void = m.voidMoved(least); void > 0 && look >= staleLooks {
+		if forgotten == 0 && m.staleSince(joined) { // 4
+			if forgotten = m.forgetInvalidated(least); forgotten > 0 && look >= staleLooks {
 				return answer{err: fmt.Errorf("%w: %s has a stale fragment that may have been revoked", ErrUnavailable, m.key)}
 			}
 		}
-		if void > 0 {
-			continue
+		if forgotten > 0 {
+			continue // 5
 		}
 		a := m.answer(v, err)
 		if !clean {
 			return a
 		}
-		return m.keep(a, n)
+		return m.keep(a, n) // 6
 	}
 }
 
 // stale reports whether a fragment that was used is.
 func (m *Composition) stale(w *want) bool { return m.uses(w) && w.answer.outcome == Stale }
 
-// overtaken reports whether a fragment does not count any more, or is fresh and too old to.
+// overtaken reports whether a fragment does not count any more, or passes for fresh although
+// its tags were read five seconds ago.
 func (m *Composition) overtaken(w *want) bool {
 	a, c := &w.answer, m.cache
-	if !m.uses(w) || c.fault(a.err) {
+	if !m.uses(w) || c.o.fault(a.err) {
 		return false
 	}
-	return !c.heard.counts(&a.snap) || a.outcome != Stale && c.now()-a.snap.taken >= maxL1Age
+	return !c.fence.Counts(&a.snapshot) || a.outcome != Stale && c.now()-a.snapshot.Taken >= maxL1Age
 }
 
-// voidOvertaken has the fragments fetched again that were overtaken, and returns how many.
-func (m *Composition) voidOvertaken() int { return m.void(m.overtaken) }
+// forgetOvertaken forgets the fragments that were overtaken, and returns how many.
+func (m *Composition) forgetOvertaken() int { return m.forget(m.overtaken) }
 
-// void has fragments fetched again by the next call, and returns how many.
-func (m *Composition) void(which func(*want) bool) (n int) {
+// forget forgets fragments, so that the next call fetches them again, and returns how many.
+func (m *Composition) forget(which func(*want) bool) (n int) {
 	for _, w := range m.wants {
 		if which(w) {
 			w.known, w.answer = false, answer{}
@@ -116,35 +124,30 @@ func (m *Composition) staleSince(joined uint64) bool {
 	return slices.ContainsFunc(m.wants, func(w *want) bool {
 		a := &w.answer
 		return m.stale(w) &&
-			(w.ended < m.waited || a.snap.n <= joined || !m.cache.heard.counts(&a.snap))
+			(w.ended < m.waited || a.snapshot.Number <= joined || !m.cache.fence.Counts(&a.snapshot))
 	})
 }
 
-// voidMoved has the fragments fetched again whose ids show least or worse since, or of
-// which nobody can tell, and returns how many. First the number, then trust, then the ids.
-func (m *Composition) voidMoved(least state) int {
+// forgetInvalidated forgets the fragments whose ids show least or worse since, and those of
+// which that is not known, and returns how many. First the number, then trust, then the ids.
+func (m *Composition) forgetInvalidated(least fence.State) int {
 	c := m.cache
-	m.after = c.heard.number()
-	tags, known := m.tags(), false
-	var now []ids
-	if c.trust.holds() {
-		var err error
-		now, err = c.l2.readIDs(c.l2.allow(m.ctx), tags)
-		known = err == nil
-		m.waited = c.heard.number() // also for a stale fragment that only the next run uses
-	}
-	return m.void(func(w *want) bool {
+	m.above = c.fence.Number()
+	tags := m.tags()
+	now, err := c.l2.LookupIDs(m.ctx, c.l2.NewBudget(), tags)
+	m.waited = c.fence.Number() // also for a stale fragment that only the next run uses
+	return m.forget(func(w *want) bool {
 		a := &w.answer
 		switch {
 		case !m.uses(w):
 			return false
-		case a.snap.ids == nil:
-			return !c.heard.counts(&a.snap)
-		case !known:
+		case a.snapshot.IDs == nil:
+			return !c.fence.Counts(&a.snapshot)
+		case err != nil:
 			return true
 		}
-		for i, t := range a.snap.tags {
-			if j := slices.Index(tags, t); a.snap.ids[i].state(now[j]) >= least {
+		for i, t := range a.snapshot.Tags {
+			if j := slices.Index(tags, t); a.snapshot.IDs[i].Since(now[j]) >= least {
 				return true
 			}
 		}
@@ -175,33 +178,66 @@ func (m *Composition) keep(a answer, n uint64) answer {
 		return a
 	}
 	c := m.cache
-	parts := make([]fragment, 0, len(m.wants))
+	fragments := make([]fragment, 0, len(m.wants))
 	first, until := 0, time.Duration(0)
 	for _, w := range m.wants {
 		if !m.uses(w) {
 			continue
 		}
 		part := &w.answer
-		leaves := min(part.snap.taken+w.origin.spec.Policy.l1Age(), part.expires)
-		if len(parts) == 0 || leaves < until {
+		leaves := min(part.snapshot.Taken+w.source.spec.Policy.l1Age(), part.expires)
+		if len(fragments) == 0 || leaves < until {
 			until = leaves
 		}
-		if len(parts) == 0 || part.expires < a.expires {
-			a.expires, a.cost, first = part.expires, part.cost, len(parts)
+		if len(fragments) == 0 || part.expires < a.expires {
+			a.expires, a.cost, first = part.expires, part.cost, len(fragments)
 		}
-		if len(parts) == 0 || part.filled < a.filled {
+		if len(fragments) == 0 || part.filled < a.filled {
 			a.filled = part.filled
 		}
-		parts = append(parts, w.fragment)
+		fragments = append(fragments, w.fragment)
 	}
-	parts[0], parts[first] = parts[first], parts[0]
-	a.snap = c.heard.watchFrom(n, m.tags()) // its cells, after the number
-	if until <= c.now() || !c.heard.counts(&a.snap) {
-		return a // the floor, after the cells
+	fragments[0], fragments[first] = fragments[first], fragments[0]
+	a.snapshot = c.fence.SnapshotAt(n, m.tags()) // its versions, after the number
+	if c.fence.Counts(&a.snapshot) {             // minVersion, after the versions
+		c.keep(stored{answer: a, key: m.key, fragments: fragments}, until, m.page.size(a.value))
 	}
-	c.l1.keep(&l1Copy{
-		answer: a, of: m.key, key: m.key.text, page: true, until: until, parts: parts,
-		size: int64(len(m.key.text)+m.page.size(a.value)) + copyOverhead,
-	})
 	return a
+}
+
+// call runs the page's function. Its error is that of the first fragment that has failed.
+func (m *Composition) call() (v any, err error) {
+	m.run++
+	m.failed = nil
+	v, err = m.page.compose(m)
+	switch {
+	case m.missing:
+		return nil, errMissing
+	case m.failed != nil: // also when the function went on without it
+		err = fmt.Errorf("%s: %w", m.culprit, m.failed)
+	case err == nil && !slices.ContainsFunc(m.wants, m.uses):
+		err = fmt.Errorf("cache: page %s uses no fragment: nothing would say when it is wrong", m.page.spec.head)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %w", m.key, err) // for the log, where operators find keys
+	}
+	return v, err
+}
+
+// uses reports whether the last run has used a want.
+func (m *Composition) uses(w *want) bool { return w.used == m.run }
+
+// tags returns the tags of the fragments that were used, each once.
+func (m *Composition) tags() (tags []Tag) {
+	for _, w := range m.wants {
+		if !m.uses(w) {
+			continue
+		}
+		for _, t := range w.tags {
+			if !slices.Contains(tags, t) {
+				tags = append(tags, t)
+			}
+		}
+	}
+	return tags
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/fence"
 )
 
 // Each test is an order of steps that let an old fragment into a page in a draft of the
@@ -53,7 +55,7 @@ func TestPageThatWasJudgedBeforeAWriteIsNotKeptAfterIt(t *testing.T) {
 }
 
 // Interleaving 21: the page has its row from L1 and waits for another fragment. The row
-// is overtaken meanwhile, and whoever knows of it joins.
+// is refusedOvertaken meanwhile, and whoever knows of it joins.
 func TestFragmentIsJudgedWhenThePageHasAllOfThem(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -69,7 +71,7 @@ func TestFragmentIsJudgedWhenThePageHasAllOfThem(t *testing.T) {
 		{"by another process's, while the subscription was lost", func(f *fleet, p, other *process) {
 			p.send(lost)
 			f.write(other, "a", "new", Changed)
-			p.cutOff()
+			p.Lost()
 		}},
 		{"by time", func(f *fleet, p, other *process) {
 			p.send(lost)
@@ -97,7 +99,7 @@ func TestFragmentIsJudgedWhenThePageHasAllOfThem(t *testing.T) {
 	}
 }
 
-// Interleaving 21: what is overtaken again and again is answered, and not kept.
+// Interleaving 21: what is refusedOvertaken again and again is answered, and not kept.
 func TestPageWhoseFragmentsAreOvertakenAgainAndAgainIsNotKept(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
@@ -107,7 +109,7 @@ func TestPageWhoseFragmentsAreOvertakenAgainAndAgainIsNotKept(t *testing.T) {
 			v, err := p.row.Want(m, "a").Get()
 			if m.ctx != nil {
 				runs++
-				p.heard.hear(rowTag("a"))
+				p.fence.Hear(rowTag("a"))
 			}
 			return v, err
 		})
@@ -117,14 +119,14 @@ func TestPageWhoseFragmentsAreOvertakenAgainAndAgainIsNotKept(t *testing.T) {
 			}
 		}
 		equal(t, "compositions of two reads", runs, 2*freshLooks)
-		if p.l1.get([]byte("busy/1|name=a|viewer=42")) != nil {
+		if p.l1.Get([]byte("busy/1|name=a|viewer=42")) != nil {
 			t.Error("a page is kept whose last judgement was not clean")
 		}
 	})
 }
 
 // Interleaving 21: what is answered all the same was fetched since the flight was closed.
-// That holds for a fragment which the last run is the first to use, and which was overtaken
+// That holds for a fragment which the last run is the first to use, and which was refusedOvertaken
 // before.
 func TestFragmentThatALaterRunUsesFirstIsNoOlderThanTheOthers(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
@@ -140,7 +142,7 @@ func TestFragmentThatALaterRunUsesFirstIsNoOlderThanTheOthers(t *testing.T) {
 			if runs++; runs == 1 {
 				f.write(p, "b", "new", Revoked)
 			}
-			p.heard.hear(rowTag("a")) // again and again
+			p.fence.Hear(rowTag("a")) // again and again
 			if runs < freshLooks {
 				return "", nil
 			}
@@ -183,12 +185,12 @@ func TestPageThatItsReaderComposesIsJudged(t *testing.T) {
 func TestPageOutlivesNoMoveWhenItsFragmentsCellsAreForgotten(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
-		p.heard = newHeard(4) // of which a page has three
+		p.fence = fence.New(4) // of which a page has three
 		tags := 0
 		forget := func(n int) {
 			for range n {
 				tags++
-				p.heard.watch([]Tag{Tag(rune('0' + tags))})
+				p.fence.Snapshot([]Tag{Tag(rune('0' + tags))})
 			}
 		}
 		f.origin.set("a", "old")
@@ -199,7 +201,7 @@ func TestPageOutlivesNoMoveWhenItsFragmentsCellsAreForgotten(t *testing.T) {
 		equal(t, "the page", how, Composed)
 		forget(4) // and the last one a third
 		f.origin.set("a", "new")
-		p.Move(t.Context(), Changed(rowTag("a")))
+		p.Invalidate(t.Context(), Changed(rowTag("a")))
 		got, _ := p.readPage("a", "42")
 		equal(t, "the author's read", got, "new+")
 	})
@@ -211,7 +213,7 @@ func TestPageOutlivesNoMoveWhenItsFragmentsCellsAreForgotten(t *testing.T) {
 func TestPageWhoseCellsRaiseTheFloorIsNotKept(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
-		p.heard = newHeard(3) // and the page has four
+		p.fence = fence.New(3) // and the page has four
 		page := NewPage(p.Cache, pageSpec("wide"), textSize, func(m *Composition) (string, error) {
 			for _, w := range []Wanted[string]{p.row.Want(m, "a"), p.row.Want(m, "b"), p.own.Want(m, "a", "42")} {
 				if _, err := w.Get(); err != nil {
@@ -223,12 +225,12 @@ func TestPageWhoseCellsRaiseTheFloorIsNotKept(t *testing.T) {
 		p.read("a")
 		p.read("b")
 		p.own.Fetch(t.Context(), "a", "42") // begins a generation
-		p.heard.watch([]Tag{"another"})     // and now that is full
+		p.fence.Snapshot([]Tag{"another"})  // and now that is full
 		r, err := page.Fetch(t.Context(), "a", "42")
 		if err != nil || r.Outcome != Composed {
 			t.Errorf("got %q as %v, %v", r.Value, r.Outcome, err)
 		}
-		equal(t, "copies in L1, of the fragments alone", p.Stats().L1Entries, 3)
+		equal(t, "copies in L1, of the fragments alone", p.Stats().L1.Entries, 3)
 	})
 }
 
@@ -323,13 +325,13 @@ func TestPageIsNotKeptOverALostSubscription(t *testing.T) {
 		p.readPage("a", "42")
 		p.send(lost)
 		f.write(other, "a", "new", Revoked)
-		p.cutOff()
+		p.Lost()
 		r, err := p.page.Fetch(t.Context(), "a", "42")
 		if err != nil || r.Value != "new+" {
 			t.Errorf("got %q, %v", r.Value, err)
 		}
 		f.origin.fail("a", errBroken)
-		p.deafen()
+		p.Subscribed()
 		if r, err := p.page.Fetch(t.Context(), "a", "42"); !errors.Is(err, errBroken) {
 			t.Errorf("while L2 is distrusted: got %q as %v, %v", r.Value, r.Outcome, err)
 		}

@@ -3,317 +3,217 @@ package cache
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	"example.com/communityfeed/internal/cache/fence"
+	"example.com/communityfeed/internal/cache/remote"
 )
 
-// leaseLife bounds how long a key stays locked by a process that died while
-// filling it. A load's timeout is shorter, so a living holder keeps its lease to
-// the end, unless its load ignores its context.
-const leaseLife = 5 * time.Second
-
-// A lease is the right to fill one key, given to one process of the fleet at a
-// time. It can be lost (to time, to an eviction, to a delete of the key), so the
-// store checks the token: at most one fill of those that ever held a lease on a
-// key can store under it.
-type lease struct {
-	tier  *Redis
-	key   string
-	token string
+// A heldLease is a lease that this process has, or has asked for and may have. Its fields
+// belong to heldLeases.
+type heldLease struct {
+	remote.Lease
+	cache     *Cache
+	snapshot  fence.Snapshot
+	abandoned bool
+	copied    *entry // what its fill has loaded and not yet stored
 }
 
-// takeLease gives the lease to the token ARGV[1] if nobody has it, or who has one of
-// the tokens from ARGV[3] on.
-const takeLease = `
-local holder = redis.call('GET', KEYS[1])
-local free = not holder
-for i = 3, #ARGV do free = free or holder == ARGV[i] end
-if not free then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1`
-
-// lease makes a lease that nobody has yet.
-func (r *Redis) lease(key string) *lease { return &lease{tier: r, key: key, token: mint()} }
-
-// take asks for the lease and for nothing else. It reports false when somebody else has
-// it. With an error the answer is unknown: the server may have given the lease after the
-// caller stopped listening, so it must be given back, unless it was not given for certain.
-func (l *lease) take(ctx context.Context) (taken bool, err error) {
-	err = l.tier.call(ctx, func(ctx context.Context) (err error) {
-		taken, err = l.request(ctx, l.tier.client, nil)()
-		return err
-	})
-	return taken, err
-}
-
-// request sends the command that asks for the lease, also from the holders of tokens
-// that it may be taken from, and returns what reads the reply.
-func (l *lease) request(ctx context.Context, to redis.Cmdable, from []string) (taken func() (bool, error)) {
-	key := l.tier.leaseKey(l.key)
-	if len(from) == 0 {
-		reply := to.SetArgs(ctx, key, l.token, redis.SetArgs{Mode: "NX", TTL: leaseLife})
-		return func() (bool, error) {
-			err := reply.Err()
-			if errors.Is(err, redis.Nil) { // somebody else has it
-				return false, nil
-			}
-			return err == nil, err
-		}
-	}
-	args := []any{l.token, leaseLife.Milliseconds()}
-	for _, token := range from {
-		args = append(args, token)
-	}
-	return to.Eval(ctx, takeLease, []string{key}, args...).Bool
-}
-
-// claim asks for the lease of a question's key and reads what L2 has, in one round trip.
-// With an error the lease must be given back, unless it was not given for certain.
+// heldLeases are the leases that this process has, by key.
 //
-// The commands of a pipeline are not one: those of others run between them, and on a
-// Cluster the tags, which are in other slots, are read at any time of the round trip. The
-// lease is asked for before the entry is read, in the same slot, and that order counts:
+// A write makes the fill under way useless: what it has read is from before, and is stored
+// under ids that have gone. A read that begins after the write does not join it, but
+// without its lease would have to wait for it all the same:
 //
-//   - A holder stores and gives back before our request: the read finds its entry.
-//   - It does so between the request and the read: we are refused, and the read finds the
-//     entry. The other way round we would have read a miss, got the lease, and loaded again.
-//   - It does so after the read: we were refused, and hear how it ended.
-//   - Our lease is lost after it was given (to time, to a deletion of the key, to a fill of
-//     this process that took it): the store checks the token.
+//  1. A fill has the lease of a key, and loads.
+//  2. A write invalidates its tag and is answered.
+//  3. Its author reads, begins a fill of their own, and is refused the lease.
+//  4. The first fill's load ends, and its store.
+//  5. The author finds a changed entry, gets the lease, and loads.
 //
-// The ids may be from before the lease or after it, and from before the entry or after it:
+// So a lease is taken from a fill of this process that does not count any more: the author
+// loads at step 3. The first fill then stores nothing, as with any lease that was lost. A
+// lease is also taken if nothing uses it: one that was given after its caller had stopped
+// listening, or could not be released, would lock the key for the rest of its life.
 //
-//   - A move between two reads of a snapshot: each id was read before the load, which is
-//     all that a snapshot needs. A store under the older ones is not fresh.
-//   - A move between the entry and its ids, in either order: they differ, and the entry is
-//     not fresh. If both were read before it, the entry is as fresh as for any other read
-//     that began before the move; in this process the number, from before the request, says
-//     so.
-//   - An entry stored by others between its ids and it, after a move: it has newer ids than
-//     we have, and is not fresh to us. That costs a load, at the most.
-//   - A tag that is lost after its ids were seen: the ids are absent and equal nothing, so
-//     what is stored is not fresh, and the next read creates them.
-//   - Ids that are created by who is then refused the lease: they are the same for all, and
-//     go in a minute.
-func (r *Redis) claim(ctx context.Context, l *lease, from []string, q question, create []Tag) (taken bool, out reading, err error) {
-	err = r.call(ctx, func(ctx context.Context) (err error) {
-		pipe := r.client.Pipeline()
-		lease := l.request(ctx, pipe, from)
-		reply := r.ask(ctx, pipe, q, create, nil)
-		_, _ = pipe.Exec(ctx) // reports the first failure of any command, and a refusal is one
-		if taken, err = lease(); err != nil {
-			return err
-		}
-		if out, err = reply(); err != nil && !taken {
-			err = fmt.Errorf("%w: %w", errHeld, err)
-		}
-		return err
-	})
-	return taken, out, err
-}
-
-// errHeld is part of a claim's error when somebody else has the lease all the same.
-var errHeld = errors.New("cache: somebody else has the lease")
-
-// notGiven reports that a lease was not given for certain: the call was not made, or the
-// server has said so.
-func notGiven(err error) bool {
-	return errors.Is(err, errOpen) || errors.Is(err, errSpent) || errors.Is(err, errHeld)
-}
-
-// storeEntry writes an entry if the token still holds the lease, gives the lease
-// back, and tells the waiters.
-const storeEntry = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('DEL', KEYS[2])
-redis.call('PUBLISH', ARGV[4], ARGV[5])
-return 1`
-
-// store ends the lease with an entry that lives until a moment, and keeps its tags
-// alive for longer. It reports false when the lease was lost and nothing was stored.
-func (l *lease) store(ctx context.Context, e *entry, tags []Tag, until time.Time) (bool, error) {
-	r := l.tier
-	var stored bool
-	err := r.conclude(ctx, func(ctx context.Context) (err error) {
-		left := time.Until(until) // now that it is our turn
-		if left < time.Millisecond {
-			return nil
-		}
-		pipe := r.client.Pipeline()
-		reply := pipe.Eval(ctx, storeEntry,
-			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
-			l.token, e.encode(), left.Milliseconds(), r.channel(), encodeFill(landed, l.key))
-		renew := func(t Tag, life time.Duration) *redis.Cmd {
-			return pipe.Do(ctx, "PEXPIRE", r.tagKey(t), life.Milliseconds(), "GT")
-		}
-		renewed := func() {}
-		for i, t := range tags {
-			switch {
-			case t != Everything:
-				renew(t, left+snapshotLife)
-			case !r.everything.lives(e.ids[i], left+snapshotLife):
-				reply := renew(t, tagLife)
-				renewed = func() { r.everything.renewed(e.ids[i], reply.Err()) }
-			}
-		}
-		_, _ = pipe.Exec(ctx) // a tag that is not renewed is lost early, no more
-		renewed()
-		stored, err = reply.Bool()
-		return err
-	})
-	return stored, err
-}
-
-// replaceEntry writes an entry in the place of one that lies under the ids ARGV[1], which
-// follow three numbers in it. Nobody else may have the lease but one of the tokens from
-// ARGV[6] on: that fill stores nothing then, and those who wait for it are told.
-const replaceEntry = `
-local was = redis.call('GETRANGE', KEYS[1], 0, 36 + #ARGV[1])
-local at = 8
-for _ = 1, 3 do
-  while (was:byte(at) or 0) >= 128 do at = at + 1 end
-  at = at + 1
-end
-if was:sub(at, at + #ARGV[1] - 1) ~= ARGV[1] then return 0 end
-local holder = redis.call('GET', KEYS[2])
-local free = not holder
-for i = 6, #ARGV do free = free or holder == ARGV[i] end
-if not free then return 0 end
-redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-if holder then
-  redis.call('DEL', KEYS[2])
-  redis.call('PUBLISH', ARGV[4], ARGV[5])
-end
-return 1`
-
-// replace puts an entry, which lives until a moment, into the place of one that lies under
-// ids and is as old. It reports false when that is not there, or when somebody has the
-// lease of the key that is not among the tokens from. The tags are not renewed: they live
-// for as long as the entry that was there.
-func (r *Redis) replace(ctx context.Context, key string, under []ids, e *entry, until time.Time, from []string) (replaced bool, err error) {
-	err = r.call(ctx, func(ctx context.Context) (err error) {
-		left := time.Until(until)
-		if left < time.Millisecond {
-			return nil
-		}
-		args := []any{appendIDs(nil, under), e.encode(), left.Milliseconds(), r.channel(), encodeFill(landed, key)}
-		for _, token := range from {
-			args = append(args, token)
-		}
-		replaced, err = r.client.Eval(ctx, replaceEntry, []string{r.entryKey(key), r.leaseKey(key)}, args...).Bool()
-		return err
-	})
-	return replaced, err
-}
-
-// releaseLease gives the lease back if the token still holds it, removing the
-// entry when ARGV[2] says so, and tells the waiters whether it did or not: they wait
-// for this fill, whoever holds the lease now.
-const releaseLease = `
-if redis.call('GET', KEYS[2]) == ARGV[1] then
-  redis.call('DEL', KEYS[2])
-  if ARGV[2] == '1' then redis.call('UNLINK', KEYS[1]) end
-end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
-return 1`
-
-// release ends the lease without an entry. With unlink, what lies under the key goes
-// too: the origin has nothing there any more.
-func (l *lease) release(ctx context.Context, how ending, unlink bool) error {
-	r := l.tier
-	return r.conclude(ctx, func(ctx context.Context) error {
-		return r.client.Eval(ctx, releaseLease,
-			[]string{r.entryKey(l.key), r.leaseKey(l.key)},
-			l.token, unlink, r.channel(), encodeFill(how, l.key)).Err()
-	})
-}
-
-// WithLock runs do while no other process of the fleet runs one under the same name,
-// and reports whether it ran: it does not wait. The lock is a lease: do's context ends
-// before it does, after some four seconds. It is advisory: it spares the fleet the same
-// work twice and protects nothing, since when Redis cannot say who has the lock, or
-// there is no Redis, do runs.
-func (c *Cache) WithLock(ctx context.Context, name string, do func(context.Context) error) (ran bool, err error) {
-	if c.l2 == nil {
-		return true, do(ctx)
-	}
-	l := c.l2.lease("lock:" + name) // no key of a source has a colon before its first value
-	switch taken, err := l.take(ctx); {
-	case notGiven(err):
-	case !taken && err == nil:
-		return false, nil
-	default:
-		defer c.release(ctx, l, refused, false)
-	}
-	ctx, cancel := context.WithTimeout(ctx, leaseLife-500*time.Millisecond)
-	defer cancel()
-	return true, do(ctx)
-}
-
-// An ending is how a fill ended, as its waiters in other processes are told.
-type ending byte
-
-const (
-	landed  ending = 'L' // an entry was stored
-	refused ending = 'R' // nothing was stored: look for yourself
-	failed  ending = 'F' // the load failed
-	unheard ending = '?' // the subscription was lost, or nothing was said: look for yourself
-)
-
-// waiters are the fills of this process that wait for another process's fill.
-type waiters struct {
+// A lease counts as held from before it is asked for: the write of step 2 may come while
+// the answer is on its way.
+type heldLeases struct {
 	mu    sync.Mutex
-	byKey map[string]map[chan ending]struct{}
+	byKey map[string][]*heldLease
 }
 
-// wait registers for the end of the next fill of key. Register before trying for
-// the lease, or the end may fall between the two. The channel gets one value.
-func (w *waiters) wait(key string) (told <-chan ending, leave func()) {
-	ch := make(chan ending, 1)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.byKey == nil {
-		w.byKey = make(map[string]map[chan ending]struct{})
+// hold notes that a lease is asked for under a snapshot.
+func (h *heldLeases) hold(l *heldLease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.byKey == nil {
+		h.byKey = make(map[string][]*heldLease)
 	}
-	if w.byKey[key] == nil {
-		w.byKey[key] = make(map[chan ending]struct{})
+	h.byKey[l.Key] = append(h.byKey[l.Key], l)
+}
+
+// drop notes that a lease has ended, or was not given.
+func (h *heldLeases) drop(l *heldLease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	rest := slices.DeleteFunc(h.byKey[l.Key], func(other *heldLease) bool { return other == l })
+	if len(rest) == 0 {
+		delete(h.byKey, l.Key)
+		return
 	}
-	w.byKey[key][ch] = struct{}{}
-	return ch, func() {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if delete(w.byKey[key], ch); len(w.byKey[key]) == 0 {
-			delete(w.byKey, key)
+	h.byKey[l.Key] = rest
+}
+
+// abandon notes that a lease may still be held although nothing uses it.
+func (h *heldLeases) abandon(l *heldLease) {
+	h.mu.Lock()
+	l.abandoned, l.copied = true, nil
+	h.mu.Unlock()
+	time.AfterFunc(remote.LeaseLife, func() { h.drop(l) })
+}
+
+// loaded notes what the fill under a lease has loaded, if it counts.
+func (h *heldLeases) loaded(l *heldLease, copied *entry) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.copied = copied
+}
+
+// copyOf returns what was loaded under a lease of this process and is being stored, or nil.
+func (h *heldLeases) copyOf(key string) *entry {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range slices.Backward(h.byKey[key]) {
+		if l.copied != nil {
+			return l.copied
 		}
+	}
+	return nil
+}
+
+// useless returns the tokens of leases that may be taken away.
+func (h *heldLeases) useless(key string, f *fence.Fence) (tokens []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, l := range h.byKey[key] {
+		if l.abandoned || !f.Counts(&l.snapshot) {
+			tokens = append(tokens, l.Token)
+		}
+	}
+	return tokens
+}
+
+// claim asks for the lease of the key, which it takes from a useless fill of this process if
+// need be, and looks the key up again, since another process may have filled it after the
+// lookup that found nothing. All of that is one round trip. f.lease is nil when another
+// fill has the lease; what was found is known all the same.
+//
+// A lease comes with ids or not at all: a fill that has none stores nothing, and those that
+// wait for it wait in vain. So no lease is asked for while L2 is distrusted; and one that
+// was given, or may have been, is released when the ids could not be read.
+func (f *fill) claim(ctx context.Context, create []Tag) (found lookupResult, err error) {
+	c := f.cache
+	found.snapshot = c.snapshot(f.tags)
+	l := &heldLease{Lease: remote.NewLease(f.key.text), cache: c, snapshot: found.snapshot}
+	from := c.leases.useless(l.Key, c.fence)
+	c.leases.hold(l)
+	given, r, err := c.l2.Claim(ctx, f.budget, remote.Claim{Lease: l.Lease, From: from, Tags: f.tags, Create: create})
+	found.Result, found.snapshot.IDs = r, r.IDs
+	switch {
+	case err == nil && given:
+		f.lease = l
+	case err == nil || errors.Is(err, errDistrusted) || remote.NotGiven(err):
+		c.leases.drop(l)
+	default:
+		c.leases.abandon(l)
+		l.releaseBehind(ctx)
+	}
+	return found, err
+}
+
+// releaseBehind releases a lease that may have been given.
+func (l *heldLease) releaseBehind(ctx context.Context) {
+	release := func(ctx context.Context) { l.release(ctx, nil, remote.NotStored, false) }
+	if !l.cache.spawn(release) {
+		release(ctx) // the cache is being closed, and waits for this fill
 	}
 }
 
-// tell passes on how a fill of key ended.
-func (w *waiters) tell(key string, how ending) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for ch := range w.byKey[key] {
-		select {
-		case ch <- how:
-		default: // told already
+// store puts an entry into L2 and ends the lease, telling those who wait either way. It
+// reports whether L2 is known to have the entry now.
+func (f *fill) store(ctx context.Context, e *remote.Entry, filled time.Duration) bool {
+	if f.lease == nil {
+		return false
+	}
+	l, stored := f.lease, false
+	ended := l.settle(ctx, f.budget, func(ctx context.Context) bool {
+		var err error
+		stored, err = l.cache.l2.Store(ctx, l.Lease, e, f.tags, l.cache.base.Add(filled+e.Retention))
+		if stored {
+			return true
 		}
+		why := refusedLeaseLost
+		if err != nil {
+			why = refusedError
+		}
+		f.stats.refused.add(why)
+		return l.giveBack(ctx, remote.NotStored, false)
+	})
+	return ended && stored
+}
+
+// release ends the fill's lease without an entry, if it has one.
+func (f *fill) release(ctx context.Context, how remote.FillResult, unlink bool) {
+	if f.lease != nil {
+		f.lease.release(ctx, f.budget, how, unlink)
 	}
 }
 
-// tellAll wakes everybody up.
-func (w *waiters) tellAll(how ending) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, chans := range w.byKey {
-		for ch := range chans {
-			select {
-			case ch <- how:
-			default:
-			}
+// release ends the lease without an entry.
+func (l *heldLease) release(ctx context.Context, b *remote.Budget, how remote.FillResult, unlink bool) {
+	l.settle(ctx, b, func(ctx context.Context) bool { return l.giveBack(ctx, how, unlink) })
+}
+
+// settle runs end in the background and waits for it while the read's budget lasts. It
+// reports whether it has waited to the end. end ends the lease, which the fleet waits for,
+// and reports whether the lease is known to have ended. It takes the time that it needs.
+func (l *heldLease) settle(ctx context.Context, b *remote.Budget, end func(context.Context) bool) bool {
+	c := l.cache
+	finish := func(ctx context.Context) {
+		if end(ctx) {
+			c.leases.drop(l)
+		} else {
+			c.leases.abandon(l)
 		}
 	}
+	done := make(chan struct{})
+	if !c.spawn(func(root context.Context) {
+		defer close(done)
+		ctx, cancel := context.WithTimeout(root, 2*c.l2.Timeout()) // for the connection and the call
+		defer cancel()
+		finish(ctx)
+	}) {
+		finish(ctx) // the cache is being closed, and waits for this fill
+		return true
+	}
+	return b.Await(done)
+}
+
+// giveBack gives the lease back and tells those who wait for it, also when the cache is
+// being closed: the rest of the fleet goes on. It reports whether the lease is known to
+// have ended.
+func (l *heldLease) giveBack(ctx context.Context, how remote.FillResult, unlink bool) bool {
+	c := l.cache
+	ctx, cancel := c.l2.patient(ctx)
+	defer cancel()
+	err := c.l2.Release(ctx, l.Lease, how, unlink)
+	c.waiters.tell(l.Key, how)
+	if err != nil {
+		// The lease ends by itself, and those who wait look for themselves.
+		c.o.Log.Debug("cache: release", "key", l.Key, "error", err)
+	}
+	return err == nil
 }

@@ -5,6 +5,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/remote"
+
+	"example.com/communityfeed/internal/cache/local"
 )
 
 // Rule 4: one load in the fleet, under a lease whose end is told.
@@ -128,7 +132,7 @@ func TestWhoGivesUpWaitingLoadsWithoutStoring(t *testing.T) {
 		began := time.Now()
 		got, _ := p.read("a")
 		equal(t, "the read", got, "v")
-		equal(t, "its patience", time.Since(began), leaseLife)
+		equal(t, "its patience", time.Since(began), remote.LeaseLife)
 		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
 	})
 }
@@ -154,7 +158,7 @@ func TestAuthorDoesNotWaitForTheFillFromBeforeTheirWrite(t *testing.T) {
 		if r, _ := reader(); r.Value != "old" {
 			t.Errorf("the first reader is answered by its flight: got %q", r.Value)
 		}
-		equal(t, "fills refused for their lease", p.Stats().Keys["row/1"].Refused[leaseLost], 1)
+		equal(t, "fills refused for their lease", p.Stats().Keys["row/1"].Refused[refusedLeaseLost], 1)
 		_, how = f.process().read("a")
 		equal(t, "L2 has what the author loaded", how, HitL2)
 	})
@@ -207,7 +211,7 @@ func TestWhatIsBeingStoredAnswersWhoWasRefusedItsLease(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				p := f.process()
-				p.l1 = nil
+				p.l1 = local.New[stored](-1, 0, 0)
 				f.origin.set("a", "old")
 				atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
 				first := later(p.row, "a") // is about to ask for the lease
@@ -268,11 +272,11 @@ func TestLeaseThatWasNeverGivenIsForgotten(t *testing.T) {
 		atLoad := f.origin.hold("a")
 		holder := later(other.row, "a")
 		waiter := later(p.row, "a")
-		equal(t, "leases that this process may have", len(p.holdings.byKey), 0)
+		equal(t, "leases that this process may have", len(p.leases.byKey), 0)
 		atLoad.release()
 		holder()
 		waiter()
-		equal(t, "and the other, when all is over", len(other.holdings.byKey), 0)
+		equal(t, "and the other, when all is over", len(other.leases.byKey), 0)
 	})
 }
 
@@ -303,7 +307,7 @@ func TestLeaseIsNotTakenFromAnotherProcess(t *testing.T) {
 func TestLeaseThatCouldNotBeGivenBackIsTaken(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l1 = nil
+		p.l1 = local.New[stored](-1, 0, 0)
 		f.origin.set("a", "v")
 		p.gate.refuse("'SET', KEYS[1], ARGV[2]")
 		p.gate.refuse("'UNLINK', KEYS[1]")

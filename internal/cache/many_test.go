@@ -45,7 +45,7 @@ func TestManyKeysInL2CostOneRoundTrip(t *testing.T) {
 
 		p.row.Get(t.Context(), "100") // connects
 		var trips roundTrips
-		p.l2.client.AddHook(&trips)
+		p.client.AddHook(&trips)
 		for _, want := range []struct {
 			how   Outcome
 			trips int

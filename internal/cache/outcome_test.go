@@ -114,7 +114,7 @@ func TestAReadThatLeftItsFlightIsAnErrorThatJoined(t *testing.T) {
 	})
 }
 
-// A page is a miss if anything was loaded for it, also what was overtaken and is found in
+// A page is a miss if anything was loaded for it, also what was refusedOvertaken and is found in
 // L1 when it is fetched again.
 func TestAPageIsAMissIfAnythingWasLoadedForIt(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {

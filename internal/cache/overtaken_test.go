@@ -10,15 +10,15 @@ func TestAReadOvertakenByAWholeFlightDoesNotLoadAgain(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				p := process(f)
 				f.origin.set("a", "v")
-				o := p.row.origin
-				text := o.spec.render(nil, []string{"a"})
-				if _, _, hit := p.hit(o, text, []string{"a"}); hit {
+				s := p.row.source
+				text := s.spec.render(nil, []string{"a"})
+				if _, _, hit := s.hit(text); hit {
 					t.Fatal("a cold key is a hit")
 				}
 				if _, err := p.row.GetOrSet(t.Context(), "a"); err != nil { // overtakes
 					t.Fatal(err)
 				}
-				a := p.fetch(t.Context(), o, o.spec.key(string(text), []string{"a"}))
+				a := s.read(t.Context(), s.spec.split(string(text)))
 				if a.value != "v" || a.err != nil {
 					t.Errorf("got %v, %v", a.value, a.err)
 				}
@@ -26,9 +26,9 @@ func TestAReadOvertakenByAWholeFlightDoesNotLoadAgain(t *testing.T) {
 					t.Errorf("outcome %v", a.outcome)
 				}
 				equal(t, "loads", f.origin.count(), 1)
-				s := p.Stats().Keys[o.spec.head]
-				equal(t, "misses", s.Miss, 1)
-				equal(t, "hits", s.HitL1+s.HitL2, 1)
+				stats := p.Stats().Keys[s.spec.head]
+				equal(t, "misses", stats.Miss, 1)
+				equal(t, "hits", stats.HitL1+stats.HitL2, 1)
 			})
 		})
 	}

@@ -6,12 +6,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // What a hit on a page costs, and what it does for its fragments.
 
 func TestPageHitAllocatesNothing(t *testing.T) {
-	c := New(nil, Options{})
+	c := New(remote.None{}, Options{})
 	defer c.Close()
 	row := NewSource(c, rowSpec("row"), JSON[string]{}, func(context.Context, Key) (string, error) { return "v", nil })
 	page := NewPage(c, pageSpec("page"), textSize, func(m *Composition) (string, error) { return row.Want(m, "a").Get() })
@@ -36,7 +38,7 @@ func TestPageHitRefreshesTheFragmentThatExpiresFirst(t *testing.T) {
 		p.o.Rand = func() float64 { return 0.5 } // no jitter; early by 0.7 of a load's time
 		var loads atomic.Int32
 		spec := rowSpec("brief")
-		spec.Policy = Policy{Fresh: 10 * time.Second}
+		spec.Policy = Policy{TTL: 10 * time.Second}
 		brief := NewSource(p.Cache, spec, JSON[int32]{}, func(context.Context, Key) (int32, error) {
 			time.Sleep(100 * time.Millisecond)
 			return loads.Add(1), nil

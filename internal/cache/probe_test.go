@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // Part 15 of the contract of pages: the origin's breaker is asked before loads, not before
@@ -126,7 +128,7 @@ func TestLoadsOfOnePageAreOneProbe(t *testing.T) {
 					page.Fetch(t.Context(), fmt.Sprint(i), "42")
 				}
 				synctest.Wait() // until all of their loads have ended
-				if !p.origins.open() {
+				if !p.origin.Open() {
 					t.Fatal("the breaker was to be open")
 				}
 				o.failing.Store(false)
@@ -167,13 +169,13 @@ func TestRefreshThatEndsItsGoroutineDoesNotKeepTheBreakerOpen(t *testing.T) {
 			f.origin.fail(fmt.Sprint(i), errBroken)
 			p.row.GetOrSet(t.Context(), fmt.Sprint(i))
 		}
-		time.Sleep(breakerStep)
+		time.Sleep(testBreakerStep)
 		exits = true
 		if r, err := exit.Fetch(t.Context(), "a"); err != nil || r.Outcome != Stale {
 			t.Fatalf("got %q as %v, %v", r.Value, r.Outcome, err)
 		}
 		synctest.Wait() // the refresh was the probe, and has ended
-		time.Sleep(2 * breakerStep)
+		time.Sleep(2 * testBreakerStep)
 		f.origin.set("a", "v")
 		got, _ := p.read("a")
 		equal(t, "the next probe", got, "v")
@@ -205,7 +207,7 @@ func TestLeaseWhoseHolderDiedCostsNoPage(t *testing.T) {
 				got, how := p.readPage("a", "42")
 				equal(t, "the page", got, "v+")
 				equal(t, "its outcome", how, test.want)
-				equal(t, "took", time.Since(began), leaseLife)
+				equal(t, "took", time.Since(began), remote.LeaseLife)
 			})
 		})
 	}
@@ -218,7 +220,7 @@ func TestLeaseWhoseHolderDiedCostsNoPage(t *testing.T) {
 			}
 			atLoad := f.origin.hold("a")
 			reader := later(p.page, "a", "42")
-			time.Sleep(leaseLife + p.o.LoadTimeout - time.Millisecond)
+			time.Sleep(remote.LeaseLife + p.o.LoadTimeout - time.Millisecond)
 			atLoad.release()
 			shows(t, "the page", reader, "v+")
 		})

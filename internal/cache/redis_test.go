@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/testenv"
+
+	"example.com/communityfeed/internal/cache/remote"
+
+	"example.com/communityfeed/internal/cache/fence"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -18,37 +22,46 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // A member is a process on a real Redis that tells the test what it hears.
 type member struct {
 	*Cache
-	row   *Source[string]
-	heard chan string
+	tier       *remote.Redis
+	row        *Source[string]
+	heard      chan Tag
+	once       sync.Once
+	subscribed chan struct{}
 }
 
 func join(t *testing.T, url, prefix string, policy Policy, load func(context.Context, Key) (string, error)) *member {
 	t.Helper()
-	tier, err := NewRedis(url, RedisOptions{Prefix: prefix, Budget: 5 * time.Second, Log: testenv.Log(t)})
+	tier, err := remote.Open(url, remote.Options{Prefix: prefix, Timeout: 5 * time.Second, Log: testenv.Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &member{Cache: newCache(tier, Options{Log: testenv.Log(t)}), heard: make(chan string, 100)}
+	m := &member{
+		Cache: newCache(tier, Options{Log: testenv.Log(t)}), tier: tier,
+		heard: make(chan Tag, 100), subscribed: make(chan struct{}),
+	}
 	spec := rowSpec("row")
 	spec.Policy = policy
 	m.row = NewSource(m.Cache, spec, JSON[string]{}, load)
-	subscribed := make(chan struct{})
-	var once sync.Once
-	m.spawn(func(ctx context.Context) {
-		tier.listen(ctx, func(message string) {
-			m.heed(message)
-			select {
-			case m.heard <- message:
-			case <-ctx.Done():
-			}
-		}, m.cutOff, func() {
-			m.deafen()
-			once.Do(func() { close(subscribed) })
-		})
-	})
-	<-subscribed
+	m.spawn(func(ctx context.Context) { tier.Listen(ctx, m) })
+	<-m.subscribed
 	t.Cleanup(func() { m.Close(); tier.Close() })
 	return m
+}
+
+func (m *member) Invalidated(tag Tag) {
+	listener{m.Cache}.Invalidated(tag)
+	select {
+	case m.heard <- tag:
+	case <-m.root.Done():
+	}
+}
+
+func (m *member) FillEnded(key string, how remote.FillResult) { listener{m.Cache}.FillEnded(key, how) }
+func (m *member) Lost()                                       { listener{m.Cache}.Lost() }
+
+func (m *member) Subscribed() {
+	listener{m.Cache}.Subscribed()
+	m.once.Do(func() { close(m.subscribed) })
 }
 
 func (m *member) read(t *testing.T, name string) Result[string] {
@@ -72,12 +85,12 @@ func TestMoveReachesAnotherProcessOnRealRedis(t *testing.T) {
 
 	for _, m := range moves {
 		origin.set("a", m.name)
-		if err := p.Move(t.Context(), m.move(rowTag("a"))); err != nil {
+		if err := p.Invalidate(t.Context(), m.move(rowTag("a"))); err != nil {
 			t.Fatal(err)
 		}
 		equal(t, "the writer's read", p.read(t, "a").Value, m.name)
-		for message := range other.heard {
-			if message == encodeMoved(rowTag("a")) {
+		for tag := range other.heard {
+			if tag == rowTag("a") {
 				break
 			}
 		}
@@ -85,11 +98,11 @@ func TestMoveReachesAnotherProcessOnRealRedis(t *testing.T) {
 	}
 
 	origin.fail("a", errBroken)
-	if err := p.Move(t.Context(), Changed(rowTag("a"))); err != nil {
+	if err := p.Invalidate(t.Context(), Changed(rowTag("a"))); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "a changed copy on error", p.read(t, "a").Outcome, Stale)
-	if err := p.Move(t.Context(), Revoked(rowTag("a"))); err != nil {
+	if err := p.Invalidate(t.Context(), Revoked(rowTag("a"))); err != nil {
 		t.Fatal(err)
 	}
 	if r, err := p.row.Fetch(t.Context(), "a"); !errors.Is(err, errBroken) {
@@ -128,38 +141,39 @@ func TestFillWithoutItsLeaseStoresNothingOnRealRedis(t *testing.T) {
 	origin := &rows{values: map[string]string{"a": "v"}, failing: make(map[string]error)}
 	p := join(t, testenv.Redis(t), testenv.Prefix(t), testPolicy, origin.load)
 	ctx := t.Context()
-	first, l := p.l2.lease("k"), p.l2.lease("k")
+	first, l, other := remote.NewLease("k"), remote.NewLease("k"), remote.NewLease("k")
 	for _, try := range []struct {
-		lease *lease
+		lease remote.Lease
 		from  []string
 		want  bool
 	}{
 		{first, nil, true},
 		{l, nil, false},
 		{l, []string{"another's"}, false},
-		{l, []string{"another's", first.token}, true},
+		{l, []string{"another's", first.Token}, true},
 		{first, nil, false},
 	} {
-		if taken, _, err := p.l2.claim(ctx, try.lease, try.from, question{key: "k"}, nil); taken != try.want || err != nil {
-			t.Fatalf("taking the lease, also from %q: %v, %v", try.from, taken, err)
+		if given, _, err := p.l2.Claim(ctx, nil, remote.Claim{Lease: try.lease, From: try.from}); given != try.want || err != nil {
+			t.Fatalf("taking the lease, also from %q: %v, %v", try.from, given, err)
 		}
 	}
-	e := &entry{retention: time.Minute, fresh: time.Minute, ids: []ids{{"c", "r"}}, body: []byte("v")}
-	other := &lease{tier: p.l2, key: "k", token: mint()}
-	if stored, err := other.store(ctx, e, nil, time.Now().Add(time.Minute)); stored || err != nil {
+	e := &remote.Entry{Retention: time.Minute, Fresh: time.Minute, IDs: []fence.IDs{{Change: "c", Revoke: "r"}}, Body: []byte("v")}
+	if stored, err := p.l2.Store(ctx, other, e, nil, time.Now().Add(time.Minute)); stored || err != nil {
 		t.Errorf("stored without the lease: %v, %v", stored, err)
 	}
-	if err := other.release(ctx, failed, false); err != nil {
+	if err := p.l2.Release(ctx, other, remote.Failed, false); err != nil {
 		t.Error(err)
 	}
-	if stored, err := l.store(ctx, e, []Tag{"t"}, time.Now().Add(time.Minute)); !stored || err != nil {
+	if stored, err := p.l2.Store(ctx, l, e, []Tag{"t"}, time.Now().Add(time.Minute)); !stored || err != nil {
 		t.Errorf("refused with the lease: %v, %v", stored, err)
 	}
-	r, err := p.l2.read(ctx, "k", []Tag{"t"}, false)
-	if err != nil || r.entry == nil || string(r.entry.body) != "v" || r.age() > 30*time.Second || r.ids[0] != (ids{}) {
-		t.Errorf("read back %+v, %v", r, err)
+	lookup := func(create bool) remote.Result {
+		return p.l2.Lookup(ctx, nil, []remote.Query{{Key: "k", Tags: []Tag{"t"}}}, create)[0]
 	}
-	if r, err = p.l2.read(ctx, "k", []Tag{"t"}, true); err != nil || r.ids[0].change == "" || r.ids[0].revoke == "" {
-		t.Errorf("a snapshot creates what is missing: %+v, %v", r, err)
+	if r := lookup(false); r.Err != nil || r.Entry == nil || string(r.Entry.Body) != "v" || r.Age() > 30*time.Second || r.IDs[0] != (fence.IDs{}) {
+		t.Errorf("read back %+v", r)
+	}
+	if r := lookup(true); r.Err != nil || r.IDs[0].Change == "" || r.IDs[0].Revoke == "" {
+		t.Errorf("a snapshot creates what is missing: %+v", r)
 	}
 }

@@ -3,62 +3,30 @@ package cache
 import (
 	"context"
 	"errors"
-	"math"
-	"time"
+	"sync"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
-// A hot key should be filled anew shortly before it expires, by one of its many
-// readers, so that none of them ever waits. Each read decides for itself, by the
-// rule of Vattani, Chierichetti and Lowenstein ("Optimal Probabilistic Cache
-// Stampede Prevention", VLDB 2015, called XFetch there):
-//
-//	refresh when  now − δ·β·ln(rand) ≥ expiry
-//
-// δ is what the last load took; β is 1 here. The nearer the end, the dearer the
-// load and the more reads there are, the earlier somebody begins.
-
-// earlyWindow is from how many δ before expiry on the rule is asked at all. Before
-// that it says yes once in e^20 reads.
-const earlyWindow = 20
-
-// nearEnd reports whether the rule need be asked.
-func (a *answer) nearEnd(now time.Duration) bool { return a.expires-now < earlyWindow*a.cost }
-
-// early asks the rule.
-func (a *answer) early(now time.Duration, random func() float64) bool {
-	if !a.nearEnd(now) {
-		return false
-	}
-	ahead := -math.Log(random()) * float64(a.cost)
-	return ahead >= float64(a.expires-now)
-}
-
-// refresh fills a key in the background, whose old copy is being served. It takes
-// the lease but is not the key's flight: nobody waits for it, and who needs a fresh
-// copy does not get one from before their write by joining it. Nor does it ask again
-// what has just failed: the old copy is being served by many.
-func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
-	if c.origins.refuses() || c.failed.recent(k.text, c.now()) != nil {
+// refresh fills a key in the background while its old copy is served. It takes the lease,
+// but no read joins it: a read that needs a copy from after a write must not get an older
+// one by joining. Nor does it ask again what has just failed: the old copy is served to
+// many.
+func (s *source) refreshBehind(k Key, tags []Tag) {
+	c := s.cache
+	if c.origin.Refuses() || c.failed.recent(k.text, c.now()) != nil {
 		return
 	}
-	c.mu.Lock()
-	begun := c.refreshing[k.text]
-	c.refreshing[k.text] = true
-	c.mu.Unlock()
-	if begun {
+	done, ok := c.refreshing.begin(k.text)
+	if !ok {
 		return
-	}
-	done := func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.refreshing, k.text)
 	}
 	if !c.spawn(func(root context.Context) {
 		defer done()
-		ctx, cancel := context.WithTimeout(root, leaseLife)
+		ctx, cancel := context.WithTimeout(root, remote.LeaseLife)
 		defer cancel()
-		a := c.refill(ctx, o, k, tags)
-		if c.fault(a.err) {
+		f := &fill{source: s, key: k, tags: tags, refreshes: true}
+		if a := f.refill(ctx); c.o.fault(a.err) {
 			c.o.Log.Warn("cache: refresh failed", "key", k.text, "error", a.err)
 		}
 	}) {
@@ -66,35 +34,51 @@ func (c *Cache) refresh(o *origin, k Key, tags []Tag) {
 	}
 }
 
-// refill is the fill of a refresh. Without a lease it does not ask the origin, and
-// leaves the key to whoever has it, or to the first read after its time is over. While L2
+// refreshing are the keys that are being refreshed.
+type refreshing struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+// begin notes that a key is being refreshed until done is called. It reports false if it
+// is already.
+func (r *refreshing) begin(key string) (done func(), ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys[key] {
+		return nil, false
+	}
+	if r.keys == nil {
+		r.keys = make(map[string]bool)
+	}
+	r.keys[key] = true
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.keys, key)
+	}, true
+}
+
+// refill is the fill of a refresh. Without a lease it does not ask the origin, and leaves
+// the key to the process that has it, or to the first read after its time is over. While L2
 // is distrusted there are no leases, and each process fills for itself. While every read is
 // answered with stale copies, a refresh is the probe that finds the origin back.
 //
-// It creates no ids: the copy that is being refreshed had all of them.
-func (c *Cache) refill(ctx context.Context, o *origin, k Key, tags []Tag) (a answer) {
-	var l *lease
-	var snap snapshot
-	var r reading
-	if c.l2 == nil {
-		snap = c.watch(tags)
-	} else {
-		var err error
-		if l, snap, r, err = c.claim(ctx, k, tags, nil); l == nil && !errors.Is(err, errDistrusted) {
-			return answer{}
-		}
-	}
-	if !c.origins.allow(nil) { // somebody else probes
-		c.release(ctx, l, refused, false)
+// It creates no ids: the copy that is being refreshed had all of them, unless it was loaded
+// while L2 was not to be read. Then what is stored is not fresh, and the next read loads.
+func (f *fill) refill(ctx context.Context) answer {
+	found, err := f.claim(ctx, nil)
+	if f.lease == nil && !errors.Is(err, errDistrusted) && !errors.Is(err, remote.ErrNone) {
 		return answer{}
 	}
-	ended := false                                             // stays so when the load ends its goroutine
-	defer func() { c.judge(ended && !c.away(a.err), a.err) }() // a probe must be answered
-	if l == nil {
-		a = c.fill(ctx, o, k, snap, nil)
-	} else {
-		a = c.fillLeased(ctx, nil, o, k, snap, r, l)
+	if !f.cache.origin.Allow(nil) { // another read probes
+		f.release(ctx, remote.NotStored, false)
+		return answer{}
 	}
-	ended = true
-	return a
+	return f.reporting(func() answer {
+		if f.lease == nil {
+			return f.loadAndStore(ctx, found.snapshot)
+		}
+		return f.fillLeased(ctx, found)
+	})
 }

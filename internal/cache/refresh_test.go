@@ -19,7 +19,7 @@ func TestHotKeyIsRefreshedBeforeItExpiresAndNobodyWaits(t *testing.T) {
 				}
 				var loads atomic.Int32
 				spec := rowSpec("hot")
-				spec.Policy = Policy{Fresh: 10 * time.Second}
+				spec.Policy = Policy{TTL: 10 * time.Second}
 				hot := NewSource(p.Cache, spec, JSON[int32]{}, func(context.Context, Key) (int32, error) {
 					time.Sleep(100 * time.Millisecond) // δ
 					return loads.Add(1), nil

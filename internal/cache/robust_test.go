@@ -14,6 +14,10 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"example.com/communityfeed/internal/cache/remote"
+
+	"example.com/communityfeed/internal/cache/local"
 )
 
 // What a process does to others, and to itself, when something ends in the wrong
@@ -27,7 +31,7 @@ func TestCloseDoesNotWaitForASilentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	tier, err := NewRedis("redis://"+listener.Addr().String()+"/0", RedisOptions{})
+	tier, err := remote.Open("redis://"+listener.Addr().String()+"/0", remote.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p, other := f.process(), f.process()
 		f.origin.set("a", "v")
-		p.l2.client.AddHook(&answeredLate{name: "set"})
+		p.client.AddHook(&answeredLate{name: "set"})
 		p.read("a")
 		synctest.Wait()
 		began := time.Now()
@@ -92,15 +96,15 @@ func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
 func TestLeaseWhoseAnswerCameTooLateDoesNotLockItsKey(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l1 = nil
+		p.l1 = local.New[stored](-1, 0, 0)
 		f.origin.set("a", "v")
-		p.l2.client.AddHook(&answeredLate{name: "set"})
+		p.client.AddHook(&answeredLate{name: "set"})
 		atRelease := p.gate.holdBefore("'UNLINK', KEYS[1]") // nor is it given back soon
 		p.read("a")
 		if !f.redis.Exists("cf:l:{row/1|name=a}") {
 			t.Fatal("the lease was to be left")
 		}
-		time.Sleep(breakerStep)
+		time.Sleep(testBreakerStep)
 		began := time.Now()
 		_, how := p.read("a")
 		equal(t, "the next read", how, Miss)
@@ -150,14 +154,14 @@ func (h slow) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessP
 func TestMoveDoesNotWaitBehindReads(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l2.client.AddHook(slow{50 * time.Millisecond})
+		p.client.AddHook(slow{50 * time.Millisecond})
 		var reads sync.WaitGroup
 		for i := range 200 {
 			reads.Go(func() { p.row.GetOrSet(context.Background(), fmt.Sprint(i)) })
 		}
 		synctest.Wait() // they queue for their turns
 		began := time.Now()
-		if err := p.Move(t.Context(), Changed("x")); err != nil {
+		if err := p.Invalidate(t.Context(), Changed("x")); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(began); took > 150*time.Millisecond { // with two of them to greet the server
@@ -177,13 +181,13 @@ func TestMoveDoesNotWaitBehindFillsThatEnd(t *testing.T) {
 			reads.Go(func() { p.row.GetOrSet(context.Background(), fmt.Sprint(i)) })
 		}
 		synctest.Wait() // all of them have a lease, and load
-		p.l2.client.AddHook(slow{50 * time.Millisecond})
+		p.client.AddHook(slow{50 * time.Millisecond})
 		for _, h := range loads {
 			h.release()
 		}
 		synctest.Wait() // they queue to store
 		began := time.Now()
-		if err := p.Move(t.Context(), Changed("x")); err != nil {
+		if err := p.Invalidate(t.Context(), Changed("x")); err != nil {
 			t.Error(err)
 		}
 		equal(t, "the move took", time.Since(began), 50*time.Millisecond)
@@ -220,15 +224,16 @@ func TestExpiredEntryIsNotAsYoungAsItsSuccessor(t *testing.T) {
 		t.Run(command, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				var do func()
-				dial := func(context.Context, string, string) (net.Conn, error) {
+				dial := func(context.Context) (net.Conn, error) {
 					conn, err := f.redis.Dial()
 					return betweenCommands{conn, command, &do}, err
 				}
-				client := redis.NewClient(&redis.Options{
-					Addr: "127.0.0.1:1", Dialer: dial, ContextTimeoutEnabled: true, MaxRetries: -1, DialerRetries: 1,
-				})
-				p, other := f.start(newRedis(client, RedisOptions{}.withDefaults())), f.process()
-				t.Cleanup(func() { p.Close(); p.l2.Close() })
+				tier, err := remote.Open("redis://127.0.0.1:1", remote.Options{Dial: dial})
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, other := f.start(tier), f.process()
+				t.Cleanup(func() { p.Close(); tier.Close() })
 				f.origin.set("a", "old")
 				other.read("a")
 				f.origin.set("a", "new")     // nobody moves: time is all there is
@@ -256,8 +261,7 @@ func TestReadsOfNothingFillNeitherTier(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		entries, _, _ := p.l1.usage()
-		equal(t, "copies in L1", entries, 1)
+		equal(t, "copies in L1", p.l1.Stats().Entries, 1)
 		time.Sleep(2 * time.Minute)
 		left := 0
 		for _, key := range f.redis.Keys() {
@@ -280,11 +284,11 @@ func TestTagLivesAsLongAsItsEntry(t *testing.T) {
 			t.Errorf("the entry lives for %v, its tag for %v", entry, tag)
 		}
 		f.write(p, "a", "w", Changed)
-		if got := f.redis.TTL("cf:t:row:a"); got != tagLife {
+		if got := f.redis.TTL("cf:t:row:a"); got != testTagLife {
 			t.Errorf("after a move the tag lives for %v", got)
 		}
 		p.read("a")
-		if got := f.redis.TTL("cf:t:row:a"); got != tagLife {
+		if got := f.redis.TTL("cf:t:row:a"); got != testTagLife {
 			t.Errorf("a store shortened the tag's life to %v", got)
 		}
 	})
@@ -301,7 +305,7 @@ func TestLoadThatEndsItsGoroutineIsAnError(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		synctest.Wait()
-		equal(t, "leases that this process may have", len(p.holdings.byKey), 0)
+		equal(t, "leases that this process may have", len(p.leases.byKey), 0)
 		equal(t, "the lease is in Redis", f.redis.Exists("cf:l:{exit/1|name=a}"), false)
 	})
 }
@@ -345,9 +349,9 @@ func TestCopyFilledMeanwhileByAnotherIsNoStandIn(t *testing.T) {
 func TestIdleSubscriptionIsKept(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p, other := f.process(), f.process()
-		before := p.Stats().FloorsRaised
+		before := p.Stats().FenceRaised
 		time.Sleep(time.Minute)
-		equal(t, "floors raised in a quiet minute", p.Stats().FloorsRaised, before)
+		equal(t, "floors raised in a quiet minute", p.Stats().FenceRaised, before)
 		f.origin.set("a", "old")
 		p.read("a")
 		f.write(other, "a", "new", Changed)
@@ -361,8 +365,8 @@ func TestAbsentRedisDoesNotEmptyL1AgainAndAgain(t *testing.T) {
 		p := f.process()
 		f.redis.SetError("away")
 		time.Sleep(10 * time.Second) // the subscription breaks
-		before := p.Stats().FloorsRaised
+		before := p.Stats().FenceRaised
 		time.Sleep(time.Minute)
-		equal(t, "floors raised while there was nothing to lose", p.Stats().FloorsRaised, before)
+		equal(t, "floors raised while there was nothing to lose", p.Stats().FenceRaised, before)
 	})
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/testenv"
+
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // A wire notes the commands that are written to Redis, by round trip.
@@ -98,7 +100,7 @@ func TestRoundTripsAndCommands(t *testing.T) {
 		}},
 		{"hit in L2", read("a", HitL2), []string{"pttl get hmget hmget hmget"}},
 		{"move", func() {
-			if err := c.Move(t.Context(), Changed(rowTag("a"), rowTag("shared"))); err != nil {
+			if err := c.Invalidate(t.Context(), Changed(rowTag("a"), rowTag("shared"))); err != nil {
 				t.Error(err)
 			}
 		}, []string{"eval eval"}},
@@ -141,7 +143,7 @@ func TestRoundTripsOfAWriteThatIsWrittenThrough(t *testing.T) {
 			}
 			got := w.during(func() {
 				if err := row.WriteThrough(t.Context(), func(ctx context.Context) error {
-					return c.Move(ctx, Changed(rowTag("a")))
+					return c.Invalidate(ctx, Changed(rowTag("a")))
 				}, func(v string) string { return v + "1" }, "a"); err != nil {
 					t.Error(err)
 				}
@@ -168,8 +170,8 @@ func tappedCache(t *testing.T, o Options) (*Cache, *wire) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tier, err := NewRedis(url, RedisOptions{
-		Prefix: testenv.Prefix(t), Budget: 5 * time.Second,
+	tier, err := remote.Open(url, remote.Options{
+		Prefix: testenv.Prefix(t), Timeout: 5 * time.Second,
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, "tcp", options.Addr)
 			return tapped{conn, w}, err
@@ -195,10 +197,10 @@ func TestTagOfEverythingIsRenewedWhenItMustBe(t *testing.T) {
 				t.Errorf("%s: the tag of everything lives for %v", when, left)
 			}
 		}
-		entry := testPolicy.OnError
+		entry := testPolicy.StaleIfError
 		p.read("a")
-		lives("after the first store", tagLife)
-		time.Sleep(tagLife - entry/2)
+		lives("after the first store", testTagLife)
+		time.Sleep(testTagLife - entry/2)
 		p.read("a")
 		lives("after a store near its end", entry)
 		f.redis.Del("cf:t:*")
@@ -207,7 +209,7 @@ func TestTagOfEverythingIsRenewedWhenItMustBe(t *testing.T) {
 		lives("after the store that follows its loss", entry)
 
 		renewals := 0
-		p.l2.client.AddHook(counter{"pexpire cf:t:*", &renewals})
+		p.client.AddHook(counter{"pexpire cf:t:*", &renewals})
 		for range 3 {
 			f.write(p, "a", "w", Changed)
 			p.read("a")
@@ -342,7 +344,7 @@ func TestLeaseThatCameWithoutIDsIsGivenBack(t *testing.T) {
 		if r, err := reader(); err != nil || r.Value != "v" {
 			t.Errorf("got %q, %v", r.Value, err)
 		}
-		equal(t, "leases that this process may have", len(p.holdings.byKey), 0)
+		equal(t, "leases that this process may have", len(p.leases.byKey), 0)
 	})
 }
 
@@ -367,7 +369,7 @@ func TestLeaseThatWasRefusedForCertainIsNotGivenBack(t *testing.T) {
 		synctest.Wait()
 		f.redis.Del("cf:t:row:a")
 		f.redis.HSet("cf:t:row:a", "c", tag, "r", tag)
-		equal(t, "waits that were ended for nothing", waiter.Stats().Keys["row/1"].Waits[waitRefused], 0)
+		equal(t, "waits that were ended for nothing", waiter.Stats().Keys["row/1"].Waits[waitNotStored], 0)
 		atLoad.release()
 		holding()
 		r, err := waiting()
@@ -385,9 +387,9 @@ func TestRefreshGoesOnWhileL2IsDistrusted(t *testing.T) {
 		p.read("a")
 		p.Distrust()
 		f.origin.set("a", "new")
-		o := p.row.origin
-		k := o.spec.key("row/1|name=a", []string{"a"})
-		p.refresh(o, k, o.tags(k))
+		row := p.row.source
+		k := row.spec.split("row/1|name=a")
+		row.refreshBehind(k, row.tags(k))
 		synctest.Wait()
 		got, how := p.read("a")
 		equal(t, "the copy", got, "new")

@@ -238,7 +238,7 @@ func TestIDsOfAStaleFragmentFromBeforeADrainAreNotTrustedAfterIt(t *testing.T) {
 		synctest.Wait()
 		p.send(lost)
 		_, end, _ := p.BeginDrain()
-		writer.Move(t.Context(), Revoked(rowTag("a"))) // delivers it
+		writer.Invalidate(t.Context(), Revoked(rowTag("a"))) // delivers it
 		end()
 		atIDs.release()
 		shows(t, "the page", reader, "withdrawn+b")

@@ -9,7 +9,7 @@ import (
 
 var moves = []struct {
 	name string
-	move func(...Tag) Move
+	move func(...Tag) Invalidation
 }{{"changed", Changed}, {"revoked", Revoked}}
 
 // Rule 2: a tag that Redis lost reads as revoked.
@@ -97,7 +97,7 @@ func TestNegativeCopyIsBriefFencedAndNotInL2(t *testing.T) {
 		s.GetOrSet(t.Context(), "a")
 
 		f.origin.fail("a", errNothing)
-		p.Move(t.Context(), Changed(rowTag("a")))
+		p.Invalidate(t.Context(), Changed(rowTag("a")))
 		synctest.Wait()
 		for range 3 {
 			if _, err := s.GetOrSet(t.Context(), "a"); !errors.Is(err, errNothing) {
@@ -108,7 +108,7 @@ func TestNegativeCopyIsBriefFencedAndNotInL2(t *testing.T) {
 		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{neg/1|name=a}"), false)
 
 		f.origin.fail("a", nil)
-		p.Move(t.Context(), Changed(rowTag("a")))
+		p.Invalidate(t.Context(), Changed(rowTag("a")))
 		if v, err := s.GetOrSet(t.Context(), "a"); err != nil || v != "was there" {
 			t.Errorf("after it came back: %q, %v", v, err)
 		}
@@ -154,7 +154,7 @@ func TestLostSubscriptionEmptiesL1(t *testing.T) {
 		p.read("a")
 		_, how := p.read("a")
 		equal(t, "before", how, HitL1)
-		p.deafen()
+		p.Subscribed()
 		_, how = p.read("a")
 		equal(t, "after", how, HitL2)
 	})
@@ -168,7 +168,7 @@ func TestRedisOutOfOrderIsAMissAndNoError(t *testing.T) {
 		got, how := p.read("a")
 		equal(t, "the read", got, "v")
 		equal(t, "its outcome", how, Miss)
-		if err := p.Move(t.Context(), Changed(rowTag("a"))); err == nil {
+		if err := p.Invalidate(t.Context(), Changed(rowTag("a"))); err == nil {
 			t.Error("a move that did not reach Redis must say so")
 		}
 		f.origin.set("a", "v2")
@@ -180,7 +180,7 @@ func TestRedisOutOfOrderIsAMissAndNoError(t *testing.T) {
 // The four classes of freshness are policies, each with all that goes with it.
 func TestEveryClassOfFreshnessIsAPolicy(t *testing.T) {
 	for _, class := range []time.Duration{Short, Medium, Long, Day} {
-		if err := (Policy{Fresh: class, Stale: Long, OnError: 12 * Long, Negative: Short}).validate(); err != nil {
+		if err := (Policy{TTL: class, StaleWhileRevalidate: Long, StaleIfError: 12 * Long, Negative: Short}).validate(); err != nil {
 			t.Errorf("%v: %v", class, err)
 		}
 	}

@@ -2,28 +2,29 @@ package cache
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/communityfeed/internal/cache/breaker"
+	"example.com/communityfeed/internal/cache/local"
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // Stats is what a cache has done since it was made.
 type Stats struct {
 	Keys map[string]KeyStats // by "name/version"
 
-	MovesChanged uint64 // tags moved as changed by this process
-	MovesRevoked uint64 // tags moved as revoked by this process
-	MovesFailed  uint64 // moves that did not reach L2
-	FloorsRaised uint64 // times that everything taken before stopped counting
+	Changed            uint64 // tags invalidated as changed by this process
+	Revoked            uint64 // tags invalidated as revoked by this process
+	InvalidationErrors uint64 // invalidations that did not reach L2
+	FenceRaised        uint64 // times that everything taken before stopped counting
 
-	TrustLost    map[string]uint64 // reasons that were found to distrust L2: move_failed, subscription_lost or event_late
+	TrustLost    map[string]uint64 // reasons that were found to distrust L2: invalidation_failed, subscription_lost or event_late
 	L2Distrusted bool              // L2 is not read until a drain has ended
-	L2           BreakerStats      // before L2
-	Origin       BreakerStats      // before the origin
+	L2           breaker.Stats     // before L2
+	Origin       breaker.Stats     // before the origin
 
-	L1Entries   int
-	L1Bytes     int64
-	L1Evictions uint64
+	L1 local.Stats
 }
 
 // KeyStats counts the reads of one key by how they ended, and its loads. A read of a page
@@ -40,53 +41,27 @@ type KeyStats struct {
 	Bypass   uint64 // loaded with the cache off
 	Errors   uint64
 
-	Joined uint64 // of these, those that waited for a flight under way; they ended as it did, or left before
+	Joined uint64 // of these, those that waited for a fill under way; they ended as it did, or left before
 
 	Loads    uint64
 	LoadTime time.Duration // of all loads together
 
 	WrittenThrough uint64 // copies that WriteThrough brought up to date
 
-	Fenced   uint64 // fills kept out of L1 because a tag moved while they ran
+	Fenced   uint64 // fills kept out of L1 because a tag was invalidated while they ran
 	L2Errors uint64 // calls to L2 that failed or were too slow, taken for a miss
 
-	Stood   map[string]uint64 // stale copies that answered a flight: refreshing (expired, while a refresh runs), expired or changed (because the load failed)
-	Refused map[string]uint64 // what L2 did not take: lease_lost, overtaken (of Set and WriteThrough: L2 has moved on) or error
-	Waits   map[string]uint64 // waits for another process's fill, by how they ended: landed, refused, failed, unheard (looked for itself) or given_up
+	ServedStale map[string]uint64 // stale copies that answered a fill: refreshing (expired, while a refresh runs), expired or changed (because the load failed)
+	Refused     map[string]uint64 // what L2 did not take: lease_lost, overtaken (of Set and WriteThrough: L2 has moved on) or error
+	Waits       map[string]uint64 // waits for another process's fill, by how they ended: stored, not_stored, failed, unknown (looked for itself) or given_up
 }
 
 // keyStats are the counters behind KeyStats.
 type keyStats struct {
-	hitL1, hitL2, composed, stale, miss, bypass, errors, joined atomic.Uint64
-	loads, fenced, l2Errors, writtenThrough                     atomic.Uint64
-	loadNanos                                                   atomic.Int64
-	stood, refused, waits                                       tally
-}
-
-// A tally counts what happens, by why.
-type tally struct {
-	mu sync.Mutex
-	n  map[string]uint64
-}
-
-func (t *tally) add(why string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.n == nil {
-		t.n = make(map[string]uint64)
-	}
-	t.n[why]++
-}
-
-// by returns the counts, of these reasons also when they are zero.
-func (t *tally) by(reasons ...string) map[string]uint64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	counts := make(map[string]uint64, len(reasons))
-	for _, why := range reasons {
-		counts[why] = t.n[why]
-	}
-	return counts
+	hitL1, hitL2, composed, answeredStale, miss, bypass, errors, joined atomic.Uint64
+	loads, fenced, l2Errors, writtenThrough                             atomic.Uint64
+	loadNanos                                                           atomic.Int64
+	stale, refused, waits                                               tally
 }
 
 // Why things happen, and what is read, as the metrics name it.
@@ -96,35 +71,31 @@ const (
 	kindResponse = "response"
 	kindFragment = "fragment"
 
-	// a stale copy answered
-	whileRefreshing = "refreshing" // it is expired, and a refresh runs
-	whenExpired     = "expired"    // the load failed
-	whenChanged     = "changed"    // the load failed
+	// a stale copy was served
+	staleRefreshing = "refreshing" // it is expired, and a refresh runs
+	staleExpired    = "expired"    // the load failed
+	staleChanged    = "changed"    // the load failed
 
 	// L2 did not take a fill
-	leaseLost   = "lease_lost"
-	overtaken   = "overtaken"
-	storeFailed = "error"
+	refusedLeaseLost = "lease_lost"
+	refusedOvertaken = "overtaken"
+	refusedError     = "error"
 
 	// a wait for another process's fill ended
-	waitLanded  = "landed"
-	waitRefused = "refused"
-	waitFailed  = "failed"
-	waitUnheard = "unheard" // the waiter looked for itself
-	waitGivenUp = "given_up"
+	waitStored    = "stored"
+	waitNotStored = "not_stored"
+	waitFailed    = "failed"
+	waitUnknown   = "unknown" // the waiter looked for itself
+	waitGivenUp   = "given_up"
 
 	// L2 is distrusted
-	moveFailed       = "move_failed"       // by this process
-	subscriptionLost = "subscription_lost" // what broke it may have cost Redis its last writes
-	eventLate        = "event_late"        // somebody's move is missing
-
-	// a breaker's call failed
-	callTimeout = "timeout"
-	callError   = "error"
+	invalidationFailed = "invalidation_failed" // by this process
+	subscriptionLost   = "subscription_lost"   // what broke it may have cost Redis its last writes
+	eventLate          = "event_late"          // an invalidation of some process is missing
 )
 
-// count counts a read that L1 did not answer, by what did. One that joined a flight is
-// answered by what the flight was: it says so to its client, too.
+// count counts a read that L1 did not answer, by what did. One that joined a fill is
+// answered by what the fill was: it says so to its client, too.
 func (s *keyStats) count(a answer, joined bool) {
 	if joined {
 		s.joined.Add(1)
@@ -139,7 +110,7 @@ func (s *keyStats) count(a answer, joined bool) {
 	case a.outcome == Composed:
 		s.composed.Add(1)
 	case a.outcome == Stale:
-		s.stale.Add(1)
+		s.answeredStale.Add(1)
 	case a.outcome == Bypass:
 		s.bypass.Add(1)
 	default:
@@ -148,24 +119,24 @@ func (s *keyStats) count(a answer, joined bool) {
 }
 
 // waited counts a wait for another process's fill.
-func (s *keyStats) waited(how ending, patient bool) {
+func (s *keyStats) waited(how remote.FillResult, patient bool) {
 	switch {
 	case !patient:
 		s.waits.add(waitGivenUp)
-	case how == landed:
-		s.waits.add(waitLanded)
-	case how == refused:
-		s.waits.add(waitRefused)
-	case how == failed:
+	case how == remote.Stored:
+		s.waits.add(waitStored)
+	case how == remote.NotStored:
+		s.waits.add(waitNotStored)
+	case how == remote.Failed:
 		s.waits.add(waitFailed)
 	default:
-		s.waits.add(waitUnheard)
+		s.waits.add(waitUnknown)
 	}
 }
 
 // softened counts a read of L2 that was taken for a miss, unless there is no L2.
 func (s *keyStats) softened(err error) {
-	if !errors.Is(err, errNoL2) {
+	if !errors.Is(err, remote.ErrNone) {
 		s.l2Errors.Add(1)
 	}
 }
@@ -175,11 +146,11 @@ type stats struct {
 	changed, revoked, failed atomic.Uint64
 }
 
-func (s *stats) moved(m Move, err error) {
+func (s *stats) invalidated(inv Invalidation, err error) {
 	if err != nil {
 		s.failed.Add(1)
 	}
-	if n := uint64(len(m.Tags)); m.Revoke {
+	if n := uint64(len(inv.Tags)); inv.Revoke {
 		s.revoked.Add(n)
 	} else {
 		s.changed.Add(n)
@@ -189,22 +160,20 @@ func (s *stats) moved(m Move, err error) {
 // Stats returns what the cache has done so far.
 func (c *Cache) Stats() Stats {
 	s := Stats{
-		Keys:         make(map[string]KeyStats),
-		MovesChanged: c.stats.changed.Load(),
-		MovesRevoked: c.stats.revoked.Load(),
-		MovesFailed:  c.stats.failed.Load(),
-		FloorsRaised: c.heard.raised.Load(),
+		Keys:               make(map[string]KeyStats),
+		Changed:            c.stats.changed.Load(),
+		Revoked:            c.stats.revoked.Load(),
+		InvalidationErrors: c.stats.failed.Load(),
+		FenceRaised:        c.fence.Raised(),
+		L2:                 c.l2.Stats(),
+		Origin:             c.origin.Stats(),
+		L1:                 c.l1.Stats(),
 	}
-	s.TrustLost, s.L2Distrusted = c.trust.report()
-	s.Origin = c.origins.stats()
-	if c.l2 != nil {
-		s.L2 = c.l2.calls.stats()
-	}
-	s.L1Entries, s.L1Bytes, s.L1Evictions = c.l1.usage()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, o := range c.sources {
-		s.Keys[o.spec.head] = o.stats.report(o.spec.kind())
+	s.TrustLost, s.L2Distrusted = c.l2.trust.report()
+	c.declared.mu.Lock()
+	defer c.declared.mu.Unlock()
+	for _, src := range c.sources {
+		s.Keys[src.spec.head] = src.stats.report(src.spec.kind())
 	}
 	for _, p := range c.pages {
 		s.Keys[p.spec.head] = p.stats.report(kindPage)
@@ -223,12 +192,12 @@ func (s *spec) kind() string {
 func (s *keyStats) report(kind string) KeyStats {
 	return KeyStats{
 		Kind:  kind,
-		HitL1: s.hitL1.Load(), HitL2: s.hitL2.Load(), Composed: s.composed.Load(), Stale: s.stale.Load(),
+		HitL1: s.hitL1.Load(), HitL2: s.hitL2.Load(), Composed: s.composed.Load(), Stale: s.answeredStale.Load(),
 		Miss: s.miss.Load(), Bypass: s.bypass.Load(), Errors: s.errors.Load(), Joined: s.joined.Load(),
 		Loads: s.loads.Load(), LoadTime: time.Duration(s.loadNanos.Load()),
 		WrittenThrough: s.writtenThrough.Load(), Fenced: s.fenced.Load(), L2Errors: s.l2Errors.Load(),
-		Stood:   s.stood.by(whileRefreshing, whenExpired, whenChanged),
-		Refused: s.refused.by(leaseLost, overtaken, storeFailed),
-		Waits:   s.waits.by(waitLanded, waitRefused, waitFailed, waitUnheard, waitGivenUp),
+		ServedStale: s.stale.by(staleRefreshing, staleExpired, staleChanged),
+		Refused:     s.refused.by(refusedLeaseLost, refusedOvertaken, refusedError),
+		Waits:       s.waits.by(waitStored, waitNotStored, waitFailed, waitUnknown, waitGivenUp),
 	}
 }

@@ -75,7 +75,7 @@ func TestWhatIsReadAfterADrainIsNotFromBeforeIt(t *testing.T) {
 				reader := begin()
 				p.send(lost)
 				_, end, _ := p.BeginDrain()
-				other.Move(t.Context(), Changed(rowTag("a"))) // delivers it
+				other.Invalidate(t.Context(), Changed(rowTag("a"))) // delivers it
 				end()
 				atRead.release()
 				r, err := reader()
@@ -139,7 +139,7 @@ func TestTrustIsLookedAtBeforeEveryReadOfL2(t *testing.T) {
 // its number, sees L2 trusted, and keeps the old entry; L2 is distrusted, and the writer
 // is answered.
 func TestReaderBesideAFailingMoveKeepsNothingAfterIt(t *testing.T) {
-	besideAMove(t, func(p *process) { p.gate.refuse(encodeMoved(rowTag("a"))) })
+	besideAMove(t, func(p *process) { p.gate.refuse(invalidationMessage(rowTag("a"))) })
 }
 
 // Interleaving 7: where nothing fails. The own move is heard of before Redis has it,
@@ -156,8 +156,8 @@ func besideAMove(t *testing.T, prepare func(*process)) {
 		hold func(*gate) *hold
 	}{
 		{"not held", nil},
-		{"held before it asks Redis", func(g *gate) *hold { return g.holdBefore(encodeMoved(rowTag("a"))) }},
-		{"held when Redis has answered", func(g *gate) *hold { return g.holdAfter(encodeMoved(rowTag("a"))) }},
+		{"held before it asks Redis", func(g *gate) *hold { return g.holdBefore(invalidationMessage(rowTag("a"))) }},
+		{"held when Redis has answered", func(g *gate) *hold { return g.holdAfter(invalidationMessage(rowTag("a"))) }},
 	} {
 		t.Run(at.name, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
@@ -174,7 +174,7 @@ func besideAMove(t *testing.T, prepare func(*process)) {
 				prepare(p)
 				answered := make(chan struct{})
 				go func() {
-					p.Move(t.Context(), Changed(rowTag("a")))
+					p.Invalidate(t.Context(), Changed(rowTag("a")))
 					close(answered)
 				}()
 				synctest.Wait() // until it is held or done

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -55,7 +54,7 @@ func TestLostSubscriptionDistrustsL2UntilADrain(t *testing.T) {
 		f.origin.set("a", "v")
 		p.read("a")
 		began := time.Now()
-		p.cutOff()
+		p.Lost()
 		since, _, needed := p.BeginDrain()
 		if !needed || since.Before(began) {
 			t.Errorf("a drain is needed: %v, since %v", needed, since)
@@ -68,50 +67,6 @@ func TestLostSubscriptionDistrustsL2UntilADrain(t *testing.T) {
 	})
 }
 
-// The breaker: the nth failure in a row keeps calls back for min(n × 200 ms, 5 s).
-func TestBreakerKeepsItsSchedule(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := breaker{most: l2Most}
-		for n := 1; n <= 30; n++ {
-			if !b.allow(nil) {
-				t.Fatalf("failure %d: the probe was not let through", n)
-			}
-			if n > 1 && b.allow(nil) {
-				t.Fatalf("failure %d: a second probe was let through", n)
-			}
-			b.done(false)
-			b.done(false) // another call that was under way counts with the first
-			wait := min(time.Duration(n)*200*time.Millisecond, 5*time.Second)
-			time.Sleep(wait - time.Nanosecond)
-			if b.allow(nil) {
-				t.Fatalf("failure %d: let through before %v", n, wait)
-			}
-			time.Sleep(time.Nanosecond)
-		}
-		if !b.allow(nil) || !b.open() {
-			t.Fatal("half open: one probe")
-		}
-		b.done(true)
-		if b.open() || !b.allow(nil) || !b.allow(nil) {
-			t.Error("a probe that succeeds closes it")
-		}
-	})
-}
-
-func TestBreakerForgetsFailuresThatNobodyFollowedUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := breaker{most: l2Most}
-		b.allow(nil)
-		b.done(false)
-		time.Sleep(time.Minute)
-		for range 2 {
-			if !b.allow(nil) || b.open() {
-				t.Error("a minute later it is still half open")
-			}
-		}
-	})
-}
-
 func TestSilentRedisCostsOneBudgetAndThenNothing(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
@@ -119,9 +74,9 @@ func TestSilentRedisCostsOneBudgetAndThenNothing(t *testing.T) {
 		p.read("a")
 		p.gate.silence()
 		time.Sleep(6 * time.Second)
-		for i, want := range []time.Duration{p.l2.budget, 0, 0} {
+		for i, want := range []time.Duration{p.l2.Timeout(), 0, 0} {
 			began := time.Now()
-			p.deafen() // so that L1 does not answer
+			p.Subscribed() // so that L1 does not answer
 			got, _ := p.read("a")
 			equal(t, "the read", got, "v")
 			if took := time.Since(began); took > want {

@@ -174,7 +174,7 @@ func (m *mounted) load(ctx context.Context, k cache.Key) (*response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	rec := &recorder{header: make(http.Header)}
-	// The context is the flight's, not the caller's: it carries this identity and
+	// The context is the fill's, not the caller's: it carries this identity and
 	// ends with the load.
 	c := m.echo.NewContext(req.WithContext(identity.With(ctx, who)), rec)
 	c.SetPath(m.path)

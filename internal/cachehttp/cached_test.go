@@ -31,7 +31,7 @@ var things = Route{
 	Path:     []Param{ID("id")},
 	Query:    []Param{OneOf("limit", "20", "10", "20"), Text("q", 5)},
 	Identity: identity.User | identity.Locale,
-	Policy:   cache.Policy{Fresh: 30 * time.Second, Stale: time.Minute, OnError: time.Hour},
+	Policy:   cache.Policy{TTL: 30 * time.Second, StaleWhileRevalidate: time.Minute, StaleIfError: time.Hour},
 	Tags:     func(k cache.Key) []cache.Tag { return []cache.Tag{cache.Tag("thing:" + k.Get("id"))} },
 }
 

@@ -9,7 +9,7 @@ import (
 
 // HeaderInvalidation is the response header by which a write tells caches on the
 // way, such as the browser's, which groups of responses it has made wrong: RFC 9875,
-// 3. Its groups are the tags that the write has moved. Reads name theirs in
+// 3. Its groups are the tags that the write has invalidated. Reads name theirs in
 // Cache-Groups.
 const HeaderInvalidation = "Cache-Group-Invalidation"
 

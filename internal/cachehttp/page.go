@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/labstack/echo/v4"
 
@@ -41,6 +42,16 @@ type Composing struct {
 
 // Param returns a parameter of the path or the query, in its canonical form.
 func (p *Composing) Param(name string) string { return p.Key().Get(name) }
+
+// Int returns a parameter that the route declares as a number. One that is not is a mistake
+// in the program and panics, naming it.
+func (p *Composing) Int(name string) int64 {
+	n, err := strconv.ParseInt(p.Param(name), 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("cachehttp: %s of key %s is not a number", name, p.Key()))
+	}
+	return n
+}
 
 // Caller is who asks, as far as the page declares it.
 func (p *Composing) Caller() identity.Caller { return p.who }

@@ -90,7 +90,7 @@ func newPage(t *testing.T, o cache.Options, p Page, compose func(*site) func(*Co
 // newFragments declares what pages of things are composed of. A thing's load gives its id,
 // and a reader's their number.
 func newFragments(c *cache.Cache) (thing, reader *cache.Source[string]) {
-	policy := cache.Policy{Fresh: 30 * time.Second}
+	policy := cache.Policy{TTL: 30 * time.Second}
 	thing = cache.NewSource(c, cache.Spec{
 		Name: "thing", Version: 1, Dims: []string{"id"}, Policy: policy,
 		Tags: func(k cache.Key) []cache.Tag { return []cache.Tag{cache.Tag("thing:" + k.Get("id"))} },
@@ -179,7 +179,7 @@ func TestAPageThatCannotBeMadeIsAnErrorThatSaysWhy(t *testing.T) {
 				s := newPage(t, o, publicPage, func(s *site) func(*Composing) (any, error) {
 					var f fragments
 					f.thing, f.reader = newFragments(s.cache)
-					f.broken = cache.NewSource(s.cache, cache.Spec{Name: "broken", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{Fresh: time.Minute}},
+					f.broken = cache.NewSource(s.cache, cache.Spec{Name: "broken", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{TTL: time.Minute}},
 						cache.JSON[string]{}, func(context.Context, cache.Key) (string, error) { return "", errors.New("the origin is broken") })
 					return func(p *Composing) (any, error) {
 						runs++
@@ -207,7 +207,7 @@ func TestAPageThatCannotBeMadeIsAnErrorThatSaysWhy(t *testing.T) {
 // A fragment that says "nothing there" is the page's answer, as the problem that it is.
 func TestWhatAFragmentDoesNotFindIsNotFound(t *testing.T) {
 	s := newPage(t, cache.Options{Answer: func(error) bool { return true }}, publicPage, func(s *site) func(*Composing) (any, error) {
-		gone := cache.NewSource(s.cache, cache.Spec{Name: "gone", Version: 1, Policy: cache.Policy{Fresh: time.Minute}},
+		gone := cache.NewSource(s.cache, cache.Spec{Name: "gone", Version: 1, Policy: cache.Policy{TTL: time.Minute}},
 			cache.JSON[string]{}, func(context.Context, cache.Key) (string, error) { return "", problem.NotFound("thing 1") })
 		return func(p *Composing) (any, error) { return gone.Want(p.Composition).Get() }
 	})
@@ -268,7 +268,7 @@ func TestAPageChangesWithAnyOfItsFragments(t *testing.T) {
 	for _, tag := range []cache.Tag{"thing:1", "user:42", cache.Everything} {
 		s := newPages(t, cache.Options{}, identity.User|identity.Locale, succeeds)
 		s.get(http.MethodGet, "/api/things/1", ada)
-		if err := s.cache.Move(t.Context(), cache.Changed(tag)); err != nil {
+		if err := s.cache.Invalidate(t.Context(), cache.Changed(tag)); err != nil {
 			t.Fatal(err)
 		}
 		if got := s.get(http.MethodGet, "/api/things/1", ada).Header().Get(HeaderCache); got != "MISS" {

@@ -48,7 +48,7 @@ func mountPage(t *testing.T, how *cache.Options, r cachehttp.Route, before func(
 	t.Helper()
 	c, e := cache.New(nil, *how), echo.New()
 	t.Cleanup(c.Close)
-	part := cache.NewSource(c, cache.Spec{Name: "part", Version: 1, Policy: cache.Policy{Fresh: time.Minute}}, cache.JSON[int]{},
+	part := cache.NewSource(c, cache.Spec{Name: "part", Version: 1, Policy: cache.Policy{TTL: time.Minute}}, cache.JSON[int]{},
 		func(context.Context, cache.Key) (int, error) { return 1, nil })
 	api := e.Group("/api", func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -71,7 +71,7 @@ func TestAPageIsHandedItsKeyAndNothingElse(t *testing.T) {
 	for i := range reflect.TypeFor[*cachehttp.Composing]().NumMethod() {
 		has = append(has, reflect.TypeFor[*cachehttp.Composing]().Method(i).Name)
 	}
-	if want := []string{"Caller", "Key", "Param", "Tags", "Version"}; !slices.Equal(has, want) {
+	if want := []string{"Caller", "Int", "Key", "Param", "Tags", "Version"}; !slices.Equal(has, want) {
 		t.Errorf("a page may call %q, want %q: what else does it see of the request?", has, want)
 	}
 }

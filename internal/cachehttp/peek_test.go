@@ -35,7 +35,7 @@ var peeked = cachehttp.Route{
 	Name: "peeked", Version: 1,
 	Path:   []cachehttp.Param{cachehttp.ID("id")},
 	Query:  []cachehttp.Param{cachehttp.OneOf("limit", "20", "10", "20")},
-	Policy: cache.Policy{Fresh: time.Minute},
+	Policy: cache.Policy{TTL: time.Minute},
 }
 
 // The ways of mounting a handler: in a cache, in one that is off, and bare.

@@ -98,7 +98,7 @@ func (r *response) in(c coding, by *compressor) *content {
 	return made
 }
 
-// Size implements [cache.Growing].
+// Size implements [local.Growing].
 func (r *response) Size(grown func(n int)) int {
 	r.making.Lock()
 	defer r.making.Unlock()

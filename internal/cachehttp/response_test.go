@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/local"
 )
 
 // same reports whether two responses are the same but for the codings that were made.
@@ -85,7 +86,7 @@ func TestResponsesOfTheFirstFormatAreMisses(t *testing.T) {
 	if r, err := (codec{}).Decode(old); err == nil {
 		t.Errorf("read as %+v", r)
 	}
-	const mostStored = 1 << 20 // cache.Options.L1MaxCopy, and no page is near it
+	const mostStored = 1 << 20 // cache.Options.L1MaxEntry, and no page is near it
 	if n, _ := binary.Uvarint([]byte(format)); n < mostStored {
 		t.Errorf("the format begins with a length that a response may have: %d", n)
 	}
@@ -213,8 +214,8 @@ func TestWhatL1CountsIsWhatIsKept(t *testing.T) {
 		copies [3]int // that are kept: plain, with gzip, with both
 	}{
 		"there is room for all of it":   {cache.Options{}, [3]int{4, 4, 4}},
-		"all three together do not fit": {cache.Options{L1MaxCopy: int64(len(body)+len(gzip)) + 2000}, [3]int{4, 4, 0}},
-		"not even one body fits":        {cache.Options{L1MaxCopy: 1000}, [3]int{}},
+		"all three together do not fit": {cache.Options{L1MaxEntry: int64(len(body)+len(gzip)) + 2000}, [3]int{4, 4, 0}},
+		"not even one body fits":        {cache.Options{L1MaxEntry: 1000}, [3]int{}},
 		"the tier holds just three":     {cache.Options{L1Bytes: 3 * int64(len(body)+2000)}, [3]int{3, 2, 2}},
 		"the tier holds four, plain":    {cache.Options{L1Bytes: 4 * int64(len(body)+2000)}, [3]int{4, 3, 3}},
 	} {
@@ -235,16 +236,16 @@ func TestWhatL1CountsIsWhatIsKept(t *testing.T) {
 				}
 				const most = 1800 // of a key and of what surrounds an entry
 				got := c.Stats()
-				n := int64(got.L1Entries)
-				if n != int64(test.copies[i]) || got.L1Bytes < n*size || got.L1Bytes > n*(size+most) {
-					t.Errorf("%q: %d entries are kept of %d bytes, counting %d; want %d", accepts, n, size, got.L1Bytes, test.copies[i])
+				n := int64(got.L1.Entries)
+				if n != int64(test.copies[i]) || got.L1.Bytes < n*size || got.L1.Bytes > n*(size+most) {
+					t.Errorf("%q: %d entries are kept of %d bytes, counting %d; want %d", accepts, n, size, got.L1.Bytes, test.copies[i])
 				}
-				if most := test.o.L1Bytes; most != 0 && got.L1Bytes > most {
-					t.Errorf("%q: %d bytes are more than %d", accepts, got.L1Bytes, most)
+				if most := test.o.L1Bytes; most != 0 && got.L1.Bytes > most {
+					t.Errorf("%q: %d bytes are more than %d", accepts, got.L1.Bytes, most)
 				}
 			}
 		})
 	}
 }
 
-var _ cache.Growing = (*response)(nil)
+var _ local.Growing = (*response)(nil)

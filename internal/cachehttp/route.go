@@ -81,7 +81,7 @@ func (r Route) tags() func(cache.Key) []cache.Tag {
 }
 
 // browserAge is the longest that a browser or proxy may keep an answer without
-// asking. No move reaches it there, so it is short however long the service itself
+// asking. No invalidation reaches it there, so it is short however long the service itself
 // may keep the answer; and asking again is cheap, since it is mostly a 304.
 const browserAge = 15 * time.Second
 
@@ -96,12 +96,12 @@ func (r Route) cacheControl(stale bool) string {
 	if stale {
 		return who + ", max-age=0"
 	}
-	b := fmt.Appendf(nil, "%s, max-age=%d", who, seconds(min(r.Policy.Fresh/2, browserAge)))
-	if r.Policy.Stale > 0 {
-		b = fmt.Appendf(b, ", stale-while-revalidate=%d", seconds(r.Policy.Stale))
+	b := fmt.Appendf(nil, "%s, max-age=%d", who, seconds(min(r.Policy.TTL/2, browserAge)))
+	if r.Policy.StaleWhileRevalidate > 0 {
+		b = fmt.Appendf(b, ", stale-while-revalidate=%d", seconds(r.Policy.StaleWhileRevalidate))
 	}
-	if r.Policy.OnError > 0 && who == "public" {
-		b = fmt.Appendf(b, ", stale-if-error=%d", seconds(r.Policy.OnError))
+	if r.Policy.StaleIfError > 0 && who == "public" {
+		b = fmt.Appendf(b, ", stale-if-error=%d", seconds(r.Policy.StaleIfError))
 	}
 	return string(b)
 }

@@ -27,10 +27,15 @@ import (
 type CommunityID int64
 
 // Tag names the community itself.
-func (id CommunityID) Tag() cache.Tag { return communityTag(id.String()) }
+func (id CommunityID) Tag() cache.Tag { return cache.Tag("about:" + id.String()) }
 
 // PostsTag names what is posted in the community.
-func (id CommunityID) PostsTag() cache.Tag { return postsTag(id.String()) }
+func (id CommunityID) PostsTag() cache.Tag { return cache.Tag("community:" + id.String()) }
+
+// MemberTag names whether a user is a member of the community.
+func (id CommunityID) MemberTag(user identity.UserID) cache.Tag {
+	return cache.Tag("member:" + id.String() + ":" + user.String())
+}
 
 func (id CommunityID) String() string { return strconv.FormatInt(int64(id), 10) }
 
@@ -38,37 +43,28 @@ func (id CommunityID) String() string { return strconv.FormatInt(int64(id), 10) 
 type PostID int64
 
 // Tag names the post.
-func (id PostID) Tag() cache.Tag { return postTag(id.String()) }
+func (id PostID) Tag() cache.Tag { return cache.Tag("post:" + id.String()) }
 
 func (id PostID) String() string { return strconv.FormatInt(int64(id), 10) }
 
 // communities is the tag of every list of communities.
 const communities cache.Tag = "communities"
 
-// Keys hold ids as text, so tags are made from text as well.
-func communityTag(id string) cache.Tag { return cache.Tag("about:" + id) }
-
-func postsTag(community string) cache.Tag { return cache.Tag("community:" + community) }
-
-func membershipTag(community, user string) cache.Tag {
-	return cache.Tag("member:" + community + ":" + user)
-}
-
 // membershipsTag names all memberships of a user.
-func membershipsTag(user string) cache.Tag { return cache.Tag(memberships + user) }
+func membershipsTag(user identity.UserID) cache.Tag { return cache.Tag(memberships + user.String()) }
 
 // readerTag names what a user likes and blocks.
-func readerTag(user string) cache.Tag { return cache.Tag(readers + user) }
+func readerTag(user identity.UserID) cache.Tag { return cache.Tag(readers + user.String()) }
 
 const (
 	memberships = "members:"
 	readers     = "reader:"
 )
 
-// FormerTags adds to the tags of a move what the version of the service before this one
-// knows them by: there, all that concerns a user moves the user's tag. It is for the time
-// in which processes of both versions run. What they move reaches this version without
-// it, since all that is of one user carries the user's tag.
+// FormerTags adds to the tags of an invalidation what the version of the service before this
+// one knows them by: there, all that concerns a user invalidates the user's tag. It is for
+// the time in which processes of both versions run. What they invalidate reaches this
+// version without it, since all that is one user's has the user's tag.
 func FormerTags(tags []cache.Tag) []cache.Tag {
 	all := slices.Clone(tags)
 	for _, t := range tags {
@@ -81,11 +77,9 @@ func FormerTags(tags []cache.Tag) []cache.Tag {
 	return all
 }
 
-// FormerKey is a key that the version before has and this one has not: while it is on
-// record, processes of both may run.
+// FormerKey is a key that the version before has and this one has not: while it is
+// registered, processes of both may run.
 const FormerKey = "feed.shared/3"
-
-func postTag(id string) cache.Tag { return cache.Tag("post:" + id) }
 
 // Visibility says who may see a community.
 type Visibility string

@@ -1,7 +1,6 @@
 package feed
 
 import (
-	"context"
 	"reflect"
 	"slices"
 	"testing"
@@ -31,7 +30,7 @@ func TestAMoveHasEveryTagThatTheVersionBeforeKnowsItBy(t *testing.T) {
 		{UserUnblocked{User: 3}, []cache.Tag{"user:3"}},
 	} {
 		kinds[reflect.TypeOf(test.event)] = true
-		m, _ := Moves.Move(test.event)
+		m, _ := Invalidations.Of(test.event)
 		moved := FormerTags(m.Tags)
 		for _, tag := range test.former {
 			if !slices.Contains(moved, tag) {
@@ -67,26 +66,14 @@ func TestFormerTagsAddsTheTagOfTheUserAndLeavesItsArgumentAlone(t *testing.T) {
 // All that is kept of a user has the user's tag, so what the version before moves reaches
 // it.
 func TestWhatIsOfOneUserCarriesTheTagThatTheVersionBeforeMoves(t *testing.T) {
-	c := cache.New(nil, cache.Options{})
-	defer c.Close()
-	for _, spec := range []cache.Spec{readerFragment, membershipFragment, likesFragment, blocksFragment} {
-		var tags []cache.Tag
-		source := cache.NewSource(c, spec, cache.JSON[int]{}, func(_ context.Context, k cache.Key) (int, error) {
-			tags = spec.Tags(k)
-			return 0, nil
-		})
-		values := make([]string, len(spec.Dims))
-		for i, dim := range spec.Dims {
-			values[i] = "7"
-			if dim == "user" {
-				values[i] = "3"
-			}
-		}
-		if _, err := source.Fetch(t.Context(), values...); err != nil {
-			t.Fatal(err)
-		}
+	for name, tags := range map[string][]cache.Tag{
+		readerFragment.Name: readerFragment.Tags(readerKey{3}),
+		memberFragment.Name: memberFragment.Tags(memberKey{7, 3}),
+		likesFragment.Name:  likesFragment.Tags(bucketKey{3, 7}),
+		blocksFragment.Name: blocksFragment.Tags(bucketKey{3, 7}),
+	} {
 		if !slices.Contains(tags, cachehttp.UserTag(3)) {
-			t.Errorf("%s has the tags %v", spec.Name, tags)
+			t.Errorf("%s has the tags %v", name, tags)
 		}
 	}
 }

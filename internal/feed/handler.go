@@ -50,8 +50,9 @@ func (h *Handler) page(p *cachehttp.Composing) (any, error) {
 	if _, err := parsePosition(order, after); err != nil {
 		return nil, err
 	}
-	community := h.fragments.communities.Want(p.Composition, p.Param("id"))
-	feed := h.fragments.feeds.Want(p.Composition, p.Param("id"), string(order), after, p.Param("limit"))
+	id := CommunityID(p.Int("id"))
+	community := h.fragments.communities.Want(p.Composition, communityKey{id})
+	feed := h.fragments.feeds.Want(p.Composition, feedKey{id, order, after, int(p.Int("limit"))})
 	own := h.wantReader(p)
 
 	seen, err := h.readable(p, community, communityNotFound)
@@ -75,14 +76,14 @@ func (h *Handler) page(p *cachehttp.Composing) (any, error) {
 // post composes a post outside the page of its community. Blocked authors are left out of
 // pages, not out of reach: a reader who has the post's number sees it.
 func (h *Handler) post(p *cachehttp.Composing) (any, error) {
-	wanted := h.fragments.posts.Want(p.Composition, p.Param("id"))
+	wanted := h.fragments.posts.Want(p.Composition, postKey{PostID(p.Int("id"))})
 	own := h.wantReader(p)
 
 	post, err := wanted.Get()
 	if err != nil {
 		return nil, err
 	}
-	community := h.fragments.communities.Want(p.Composition, post.Community.String())
+	community := h.fragments.communities.Want(p.Composition, communityKey{post.Community})
 	if _, err := h.readable(p, community, func(CommunityID) error { return postNotFound(post.ID) }); err != nil {
 		return nil, err
 	}
@@ -96,11 +97,12 @@ func (h *Handler) post(p *cachehttp.Composing) (any, error) {
 
 // community composes a community and whether its reader is a member.
 func (h *Handler) community(p *cachehttp.Composing) (any, error) {
-	community := h.fragments.communities.Want(p.Composition, p.Param("id"))
+	id := CommunityID(p.Int("id"))
+	community := h.fragments.communities.Want(p.Composition, communityKey{id})
 	var membership cache.Wanted[Membership]
 	user := p.Caller().User()
 	if user != 0 {
-		membership = h.fragments.members.Want(p.Composition, p.Param("id"), user.String())
+		membership = h.fragments.members.Want(p.Composition, memberKey{id, user})
 	}
 	seen, err := h.readable(p, community, communityNotFound)
 	if err != nil {
@@ -124,7 +126,7 @@ func (h *Handler) readable(p *cachehttp.Composing, wanted cache.Wanted[SharedCom
 	}
 	user, own := p.Caller().User(), Membership{}
 	if user != 0 {
-		if own, err = h.fragments.members.Want(p.Composition, community.ID.String(), user.String()).Get(); err != nil {
+		if own, err = h.fragments.members.Want(p.Composition, memberKey{community.ID, user}).Get(); err != nil {
 			return SharedCommunity{}, err
 		}
 	}

@@ -313,7 +313,7 @@ func TestRequestsThatAreRefused(t *testing.T) {
 func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 	for _, c := range []struct {
 		event any
-		want  cache.Move
+		want  cache.Invalidation
 	}{
 		{CommunityCreated{12, 7, Public}, cache.Changed("communities", "about:12", "community:12", "member:12:7", "members:7")},
 		{MemberJoined{12, 42}, cache.Changed("member:12:42", "members:42")},
@@ -326,7 +326,7 @@ func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 		{UserBlocked{42, 7}, cache.Revoked("reader:42")},
 		{UserUnblocked{42, 7}, cache.Changed("reader:42")},
 	} {
-		got, known := Moves.Move(c.event)
+		got, known := Invalidations.Of(c.event)
 		if diff := cmp.Diff(c.want, got); !known || diff != "" {
 			t.Errorf("%T (-want +got):\n%s", c.event, diff)
 		}
@@ -339,7 +339,7 @@ func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 			t.Errorf("%T comes back from its row as %+v, %v", c.event, read.Elem(), err)
 		}
 	}
-	if len(Moves) != len(Events) {
-		t.Errorf("%d events, %d rules", len(Events), len(Moves))
+	if len(Invalidations) != len(Events) {
+		t.Errorf("%d events, %d rules", len(Events), len(Invalidations))
 	}
 }

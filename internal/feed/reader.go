@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"example.com/communityfeed/internal/cache"
 	"example.com/communityfeed/internal/cachehttp"
@@ -144,7 +143,7 @@ func (h *Handler) wantReader(p *cachehttp.Composing) wantedReader {
 	if user == 0 {
 		return wantedReader{anonymous: true}
 	}
-	return wantedReader{h: h, p: p, wanted: h.fragments.readers.Want(p.Composition, user.String())}
+	return wantedReader{h: h, p: p, wanted: h.fragments.readers.Want(p.Composition, readerKey{user})}
 }
 
 // of returns what the reader adds to posts. What their fragment does not tell of them, their
@@ -179,13 +178,13 @@ func (w wantedReader) of(posts ...SharedPost) (own personalView, err error) {
 }
 
 // wantBucket names the bucket of an id, if the reader's fragment does not tell.
-func wantBucket[ID ~int64](w wantedReader, kept numbers[ID], id ID, source *cache.Source[[]ID], wanted map[int64]cache.Wanted[[]ID]) {
+func wantBucket[ID ~int64](w wantedReader, kept numbers[ID], id ID, from *cache.Fragments[bucketKey, []ID], wanted map[int64]cache.Wanted[[]ID]) {
 	if _, known := kept.has(id); known {
 		return
 	}
 	bucket := bucketOf(id)
 	if _, named := wanted[bucket]; !named {
-		wanted[bucket] = source.Want(w.p.Composition, w.p.Caller().User().String(), strconv.FormatInt(bucket, 10))
+		wanted[bucket] = from.Want(w.p.Composition, bucketKey{w.p.Caller().User(), bucket})
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // Routes mounts the domain. What a page may depend on is declared with its route, below,
 // and how long it is kept with the fragments that it is made of; what makes these wrong is
-// in Moves. What is not GET passes the cache by.
+// in Invalidations. What is not GET passes the cache by.
 func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	page := h.pageQuery()
 
@@ -39,35 +39,35 @@ func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	g.DELETE("/blocks/:userID", h.unblock)
 }
 
-// Moves is all that the cache needs to know about this domain's writes.
+// Invalidations is all that the cache needs to know about this domain's writes.
 //
-// A like moves what its user likes, and nothing else: they see their own like at once, everybody else
-// the new count when the page's time is over. If each like emptied the pages of a
-// busy community, there would be no cache.
+// A like invalidates what its user likes, and nothing else. The user sees their own like at
+// once, all others see the new count when the page's time is over. If each like emptied the
+// pages of a busy community, there would be no cache.
 //
-// A membership moves its own tag and that of the user's list: a member who leaves loses
+// A membership invalidates its own tag and that of the user's list: a member who leaves loses
 // the pages of that community and the list, and nothing else.
 //
-// What is new moves its own tag as well: it may be remembered as not found. Its owner
+// What is new invalidates its own tag as well: it may be remembered as not found. Its owner
 // is a member from the start, and their pages must know.
-var Moves = cache.Rules{
-	cache.On(func(e CommunityCreated) cache.Move {
+var Invalidations = cache.Invalidations{
+	cache.On(func(e CommunityCreated) cache.Invalidation {
 		return cache.Changed(communities, e.Community.Tag(), e.Community.PostsTag(),
-			membershipTag(e.Community.String(), e.Owner.String()), membershipsTag(e.Owner.String()))
+			e.Community.MemberTag(e.Owner), membershipsTag(e.Owner))
 	}),
-	cache.On(func(e MemberJoined) cache.Move {
-		return cache.Changed(membershipTag(e.Community.String(), e.User.String()), membershipsTag(e.User.String()))
+	cache.On(func(e MemberJoined) cache.Invalidation {
+		return cache.Changed(e.Community.MemberTag(e.User), membershipsTag(e.User))
 	}),
-	cache.On(func(e MemberLeft) cache.Move {
-		return cache.Revoked(membershipTag(e.Community.String(), e.User.String()), membershipsTag(e.User.String()))
+	cache.On(func(e MemberLeft) cache.Invalidation {
+		return cache.Revoked(e.Community.MemberTag(e.User), membershipsTag(e.User))
 	}),
-	cache.On(func(e PostCreated) cache.Move { return cache.Changed(e.Community.PostsTag(), e.Post.Tag()) }),
-	cache.On(func(e PostUpdated) cache.Move { return cache.Changed(e.Community.PostsTag(), e.Post.Tag()) }),
-	cache.On(func(e PostDeleted) cache.Move { return cache.Revoked(e.Community.PostsTag(), e.Post.Tag()) }),
-	cache.On(func(e PostLiked) cache.Move { return cache.Changed(readerTag(e.User.String())) }),
-	cache.On(func(e PostUnliked) cache.Move { return cache.Changed(readerTag(e.User.String())) }),
-	cache.On(func(e UserBlocked) cache.Move { return cache.Revoked(readerTag(e.User.String())) }),
-	cache.On(func(e UserUnblocked) cache.Move { return cache.Changed(readerTag(e.User.String())) }),
+	cache.On(func(e PostCreated) cache.Invalidation { return cache.Changed(e.Community.PostsTag(), e.Post.Tag()) }),
+	cache.On(func(e PostUpdated) cache.Invalidation { return cache.Changed(e.Community.PostsTag(), e.Post.Tag()) }),
+	cache.On(func(e PostDeleted) cache.Invalidation { return cache.Revoked(e.Community.PostsTag(), e.Post.Tag()) }),
+	cache.On(func(e PostLiked) cache.Invalidation { return cache.Changed(readerTag(e.User)) }),
+	cache.On(func(e PostUnliked) cache.Invalidation { return cache.Changed(readerTag(e.User)) }),
+	cache.On(func(e UserBlocked) cache.Invalidation { return cache.Revoked(readerTag(e.User)) }),
+	cache.On(func(e UserUnblocked) cache.Invalidation { return cache.Changed(readerTag(e.User)) }),
 }
 
 // communityList is a response: it is cheap to keep for each reader, and no part of it is
@@ -76,8 +76,8 @@ func communityList(page []cachehttp.Param) cachehttp.Route {
 	return cachehttp.Route{
 		Name: "communities.list", Version: 1,
 		Query: page, Identity: identity.User,
-		Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Long},
-		Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communities, membershipsTag(k.Get("user"))} },
+		Policy: cache.Policy{TTL: cache.Medium, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Long},
+		Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communities, memberships + cache.Tag(k.Get("user"))} },
 	}
 }
 
@@ -116,74 +116,100 @@ var postPage = cachehttp.Page{
 // reader's is not: it changes by events alone, so its time is long, and a page that was
 // read yesterday is not stale today because of it.
 
-// communityFragment is a community, as everybody sees it who may see it.
-var communityFragment = cache.Spec{
+// missing is how long it is remembered that a community or a post does not exist, so that
+// asking for it again and again does not reach Postgres. Its creation invalidates its own
+// tag, so it shows at once.
+const missing = 5 * time.Second
+
+type communityKey struct {
+	Community CommunityID `key:"community"`
+}
+
+// communityFragment is a community, as all see it that may see it.
+var communityFragment = cache.Fragment[communityKey, SharedCommunity]{
 	Name: "communities.shared", Version: 1,
-	Dims:   []string{"community"},
-	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Long},
-	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communityTag(k.Get("community"))} },
+	Policy: cache.Policy{TTL: cache.Medium, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Long, Negative: missing},
+	Tags:   func(k communityKey) []cache.Tag { return []cache.Tag{k.Community.Tag()} },
+}
+
+type feedKey struct {
+	Community CommunityID `key:"community"`
+	Order     Order       `key:"order"`
+	After     string      `key:"after"` // a position, see parsePosition
+	Limit     int         `key:"limit"`
 }
 
 // feedFragment is what a feed page has in common for all its readers. The locale is none
 // of its dimensions: a write would cost a load for each language, and what differs between
 // them is only the texts of posts that have translations. They are all in the fragment.
-var feedFragment = cache.Spec{
+var feedFragment = cache.Fragment[feedKey, SharedPage]{
 	Name: "feed.shared", Version: 4,
-	Dims:   []string{"community", "order", "after", "limit"},
-	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
-	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{postsTag(k.Get("community"))} },
+	Policy: cache.Policy{TTL: cache.Short, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Long},
+	Tags:   func(k feedKey) []cache.Tag { return []cache.Tag{k.Community.PostsTag()} },
+}
+
+type postKey struct {
+	Post PostID `key:"post"`
 }
 
 // postFragment is a post in all languages.
-var postFragment = cache.Spec{
+var postFragment = cache.Fragment[postKey, CommunityPost]{
 	Name: "posts.shared", Version: 1,
-	Dims:   []string{"post"},
-	Policy: cache.Policy{Fresh: cache.Short, Stale: time.Minute, OnError: cache.Long},
-	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{postTag(k.Get("post"))} },
+	Policy: cache.Policy{TTL: cache.Short, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Long, Negative: missing},
+	Tags:   func(k postKey) []cache.Tag { return []cache.Tag{k.Post.Tag()} },
+}
+
+type readerKey struct {
+	User identity.UserID `key:"user,owner"`
 }
 
 // readerFragment is what all pages of one reader have in common: their latest likes and
 // blocks.
-var readerFragment = cache.Spec{
+var readerFragment = cache.Fragment[readerKey, Reader]{
 	Name: "feed.reader", Version: 2,
-	Dims: []string{"user"}, Owner: "user",
 	Policy: readerPolicy,
-	Tags:   readerTags,
+	Tags:   func(k readerKey) []cache.Tag { return readerTags(k.User) },
 }
 
-// membershipFragment is whether somebody is a member of a community.
-var membershipFragment = cache.Spec{
+type memberKey struct {
+	Community CommunityID     `key:"community"`
+	User      identity.UserID `key:"user,owner"`
+}
+
+// memberFragment is whether a user is a member of a community.
+var memberFragment = cache.Fragment[memberKey, Membership]{
 	Name: "communities.member", Version: 1,
-	Dims: []string{"community", "user"}, Owner: "user",
 	Policy: readerPolicy,
-	Tags: func(k cache.Key) []cache.Tag {
-		return []cache.Tag{membershipTag(k.Get("community"), k.Get("user")), cachehttp.UserTagOf(k.Get("user"))}
+	Tags: func(k memberKey) []cache.Tag {
+		return []cache.Tag{k.Community.MemberTag(k.User), cachehttp.UserTag(k.User)}
 	},
 }
 
-// likesFragment and blocksFragment are those of a reader among a thousand numbers in a
-// row. They are for readers of whom more is known than readerFragment has, and the same
-// for all pages.
-var (
-	likesFragment  = bucketFragment("feed.likes")
-	blocksFragment = bucketFragment("feed.blocks")
-)
-
-func bucketFragment(name string) cache.Spec {
-	return cache.Spec{
-		Name: name, Version: 1,
-		Dims: []string{"user", "bucket"}, Owner: "user",
-		Policy: readerPolicy,
-		Tags:   readerTags,
-	}
+// A bucketKey names what a reader has among a thousand numbers in a row.
+type bucketKey struct {
+	User   identity.UserID `key:"user,owner"`
+	Bucket int64           `key:"bucket"`
 }
 
-var readerPolicy = cache.Policy{Fresh: cache.Medium, OnError: cache.Long}
+// likesFragment and blocksFragment are a reader's in one bucket. They are for readers of
+// whom more is known than readerFragment has, and the same for all pages.
+var (
+	likesFragment = cache.Fragment[bucketKey, []PostID]{
+		Name: "feed.likes", Version: 1, Policy: readerPolicy, Tags: bucketTags,
+	}
+	blocksFragment = cache.Fragment[bucketKey, []identity.UserID]{
+		Name: "feed.blocks", Version: 1, Policy: readerPolicy, Tags: bucketTags,
+	}
+)
 
-// What is of one user carries the user's tag besides its own: all of it can be withdrawn by
-// one move.
-func readerTags(k cache.Key) []cache.Tag {
-	return []cache.Tag{readerTag(k.Get("user")), cachehttp.UserTagOf(k.Get("user"))}
+func bucketTags(k bucketKey) []cache.Tag { return readerTags(k.User) }
+
+var readerPolicy = cache.Policy{TTL: cache.Medium, StaleIfError: cache.Long}
+
+// What is one user's has the user's tag besides its own: one invalidation withdraws all of
+// it.
+func readerTags(user identity.UserID) []cache.Tag {
+	return []cache.Tag{readerTag(user), cachehttp.UserTag(user)}
 }
 
 // pageQuery is what every list takes: where to go on, and how many.

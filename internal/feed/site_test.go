@@ -14,6 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/problem"
@@ -38,7 +39,7 @@ func newSite(t *testing.T) *site {
 func siteOf(t *testing.T, w *town) *site {
 	t.Helper()
 	s := &site{town: w, echo: echo.New(), cursors: cachehttp.NewCursors("secret")}
-	l2, err := cache.NewRedis(testenv.Redis(t), cache.RedisOptions{})
+	l2, err := remote.Open(testenv.Redis(t), remote.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,11 +49,11 @@ func siteOf(t *testing.T, w *town) *site {
 	})
 	t.Cleanup(s.cache.Close)
 	w.bus.Subscribe("cache", func(ctx context.Context, event any) error {
-		move, known := Moves.Move(event)
+		move, known := Invalidations.Of(event)
 		if !known {
 			return fmt.Errorf("no rule for %T", event)
 		}
-		return s.cache.Move(ctx, move)
+		return s.cache.Invalidate(ctx, move)
 	})
 	s.open()
 	return s

@@ -99,24 +99,24 @@ func (h *Handler) unlike(c echo.Context) error {
 // page costs no query: it is what people do most.
 //
 // A like that changes nothing has no event. One that repeats a like of a moment ago may have
-// waited for it: another process has committed that, and has not moved the reader's tag yet.
-// The answer says that the post is liked, so it moves the tag itself, and is written through
-// like any other. If the move fails, this process reads Redis no more for a while, and has forgotten
-// its own copies.
+// waited for it: another process has committed that, and has not invalidated the reader's tag
+// yet. The answer says that the post is liked, so the repeated like invalidates the tag
+// itself, and is written through like any other. If that fails, this process reads Redis no
+// more for a while, and its own copies do not count.
 func (h *Handler) through(
 	do func(context.Context, identity.Caller, PostID) (Act, bool, error),
 ) func(context.Context, identity.Caller, PostID) error {
 	return func(ctx context.Context, who identity.Caller, id PostID) error {
-		user := who.User().String()
+		user := who.User()
 		var done Act
 		write := func(ctx context.Context) (err error) {
 			var repeats bool
 			if done, repeats, err = do(ctx, who, id); err == nil && repeats {
-				_ = h.cache.Move(ctx, cache.Changed(readerTag(user)))
+				_ = h.cache.Invalidate(ctx, cache.Changed(readerTag(user)))
 			}
 			return err
 		}
-		return h.fragments.readers.WriteThrough(ctx, write, func(r Reader) Reader { return r.acting(done) }, user)
+		return h.fragments.readers.WriteThrough(ctx, readerKey{user}, write, func(r Reader) Reader { return r.acting(done) })
 	}
 }
 

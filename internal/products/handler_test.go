@@ -124,13 +124,13 @@ func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 	toy.Category = "toys"
 	for _, c := range []struct {
 		event any
-		want  cache.Move
+		want  cache.Invalidation
 	}{
 		{ProductCreated{book}, cache.Changed("products", "products:books", "product:5")},
 		{ProductUpdated{book, toy}, cache.Changed("products", "products:books", "products:toys", "product:5")},
 		{ProductDeleted{book}, cache.Revoked("products", "products:books", "product:5")},
 	} {
-		got, known := Moves.Move(c.event)
+		got, known := Invalidations.Of(c.event)
 		if diff := cmp.Diff(c.want, got); !known || diff != "" {
 			t.Errorf("%T (-want +got):\n%s", c.event, diff)
 		}
@@ -143,7 +143,7 @@ func TestEveryEventMovesWhatItMakesStale(t *testing.T) {
 			t.Errorf("%T comes back from its row as %+v, %v", c.event, read.Elem(), err)
 		}
 	}
-	if len(Moves) != len(Events) {
-		t.Errorf("%d events, %d rules", len(Events), len(Moves))
+	if len(Invalidations) != len(Events) {
+		t.Errorf("%d events, %d rules", len(Events), len(Invalidations))
 	}
 }

@@ -4,7 +4,7 @@
 // every page is the same for everybody, and says so to caches on the way.
 //
 // Its invariant: a list lies under exactly one tag, its category's or that of the
-// whole catalogue. Whatever changes a product moves the catalogue and every
+// whole catalogue. Whatever changes a product invalidates the catalogue and every
 // category that the product is or was in, so no list is forgotten, and the lists
 // of other categories stay as they are.
 package products

@@ -10,7 +10,7 @@ import (
 )
 
 // Routes mounts the domain. What a page may depend on and how long it is kept
-// stands with its route, below; what makes it wrong stands in Moves. What is not
+// stands with its route, below; what makes it wrong stands in Invalidations. What is not
 // GET passes the cache by.
 func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	cached.GET(g, "/products", productList, h.list)
@@ -21,17 +21,17 @@ func (h *Handler) Routes(g *echo.Group, cached *cachehttp.Cached) {
 	g.DELETE("/products/:id", h.delete)
 }
 
-// Moves is all that the cache needs to know about this domain's writes.
+// Invalidations is all that the cache needs to know about this domain's writes.
 //
-// What is new moves its own tag as well: it may be remembered as not found.
-var Moves = cache.Rules{
-	cache.On(func(e ProductCreated) cache.Move {
+// What is new invalidates its own tag as well: it may be remembered as not found.
+var Invalidations = cache.Invalidations{
+	cache.On(func(e ProductCreated) cache.Invalidation {
 		return cache.Changed(catalogue, e.Product.Category.Tag(), e.Product.ID.Tag())
 	}),
-	cache.On(func(e ProductUpdated) cache.Move {
+	cache.On(func(e ProductUpdated) cache.Invalidation {
 		return cache.Changed(catalogue, e.Before.Category.Tag(), e.After.Category.Tag(), e.After.ID.Tag())
 	}),
-	cache.On(func(e ProductDeleted) cache.Move {
+	cache.On(func(e ProductDeleted) cache.Invalidation {
 		return cache.Revoked(catalogue, e.Product.Category.Tag(), e.Product.ID.Tag())
 	}),
 }
@@ -46,13 +46,15 @@ var productList = cachehttp.Route{
 		cachehttp.PageNumber("page"),
 		cachehttp.OneOf("perPage", "20", "10", "20", "50", "100"),
 	},
-	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Day},
+	Policy: cache.Policy{TTL: cache.Medium, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Day},
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{listTag(k.Get("category"))} },
 }
 
 var productPage = cachehttp.Route{
 	Name: "products.one", Version: 1,
-	Path:   []cachehttp.Param{cachehttp.ID("id")},
-	Policy: cache.Policy{Fresh: cache.Medium, Stale: time.Minute, OnError: cache.Day},
+	Path: []cachehttp.Param{cachehttp.ID("id")},
+	// That there is no such product is remembered for five seconds, so that asking for it
+	// again and again does not reach Postgres.
+	Policy: cache.Policy{TTL: cache.Medium, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Day, Negative: 5 * time.Second},
 	Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{productTag(k.Get("id"))} },
 }

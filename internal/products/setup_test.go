@@ -61,11 +61,11 @@ func newShop(t *testing.T) *shop {
 		s.mu.Lock()
 		s.emitted = append(s.emitted, event)
 		s.mu.Unlock()
-		move, known := Moves.Move(event)
+		move, known := Invalidations.Of(event)
 		if !known {
 			return fmt.Errorf("no rule for %T", event)
 		}
-		return c.Move(ctx, move)
+		return c.Invalidate(ctx, move)
 	})
 	s.echo.Binder = strict{}
 	s.echo.HTTPErrorHandler = func(err error, c echo.Context) {

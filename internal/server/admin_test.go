@@ -16,6 +16,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/identity"
 	"example.com/communityfeed/internal/problem"
@@ -55,7 +56,7 @@ func TestOperatorsSeeAndRemoveWhatRedisHolds(t *testing.T) {
 func TestOperatorsSeeAndRemoveThePagesOfAProcess(t *testing.T) {
 	h := newHouse(t)
 	notice := cache.NewSource(h.cache, cache.Spec{
-		Name: "notice", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{Fresh: time.Minute},
+		Name: "notice", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{TTL: time.Minute},
 		Tags: func(k cache.Key) []cache.Tag { return []cache.Tag{cache.Tag("notice:" + k.Get("id"))} },
 	}, cache.JSON[string]{}, func(context.Context, cache.Key) (string, error) { return "closed on Sunday", nil })
 	board := cachehttp.Page{Name: "board", Version: 1, Path: []cachehttp.Param{cachehttp.ID("id")}, CacheControl: "public, max-age=15"}
@@ -149,7 +150,7 @@ func TestOperatorsAreToldWhatIsWrong(t *testing.T) {
 // An operator whose Redis is away is told so, and what was done by then; a page's key does
 // not need it.
 func TestOperatorsWithoutRedisAreToldWhatWasDone(t *testing.T) {
-	l2, err := cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{Log: testenv.Log(t)})
+	l2, err := remote.Open("redis://127.0.0.1:1", remote.Options{Log: testenv.Log(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +161,7 @@ func TestOperatorsWithoutRedisAreToldWhatWasDone(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	note := cache.NewSource(c, cache.Spec{Name: "note", Version: 1, Policy: cache.Policy{Fresh: time.Minute}}, cache.JSON[int]{},
+	note := cache.NewSource(c, cache.Spec{Name: "note", Version: 1, Policy: cache.Policy{TTL: time.Minute}}, cache.JSON[int]{},
 		func(context.Context, cache.Key) (int, error) { return 1, nil })
 	page := cache.NewPage(c, cache.PageSpec{Name: "board", Version: 1}, func(int) int { return 8 },
 		func(m *cache.Composition) (int, error) { return note.Want(m).Get() })

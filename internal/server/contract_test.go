@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/feed"
@@ -208,7 +209,7 @@ func TestAnotherProcessAnswersTheSameFromRedis(t *testing.T) {
 func (c *contract) neighbour(t *testing.T) *contract {
 	t.Helper()
 	log := testenv.Log(t)
-	l2, err := cache.NewRedis(c.l2URL, cache.RedisOptions{Log: log})
+	l2, err := remote.Open(c.l2URL, remote.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,7 +35,7 @@ func (s *Server) fail(c echo.Context, err error) (status int) {
 		w.WriteHeader(statusClientGone)
 		return statusClientGone
 	}
-	p := *problemOf(err, r.Method) // a copy: a flight's waiters share its error
+	p := *problemOf(err, r.Method) // a copy: the reads that joined a fill share its error
 	p.Instance = "urn:request:" + requestID(c)
 
 	h := w.Header()

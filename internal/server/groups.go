@@ -9,14 +9,14 @@ import (
 	"example.com/communityfeed/internal/cachehttp"
 )
 
-// announce has a write tell caches on the way which tags it has moved, in the header
-// of its answer: RFC 9875, 3. Ours has moved them already; this is for those that no
-// move reaches, above all the browser's. A write that changed nothing says nothing,
-// and one that failed after its commit still says what it has moved.
+// announce makes a write tell caches on the way which tags it has invalidated, in the header
+// of its answer (RFC 9875, 3). Ours knows already. The header is for caches that no
+// invalidation reaches, above all the browser's. A write that changed nothing says nothing,
+// and one that failed after its commit still says what it has invalidated.
 func announce(c echo.Context) {
-	var tags moved
+	var tags invalidated
 	r := c.Request()
-	c.SetRequest(r.WithContext(context.WithValue(r.Context(), movedKey{}, &tags)))
+	c.SetRequest(r.WithContext(context.WithValue(r.Context(), invalidatedKey{}, &tags)))
 	c.Response().Before(func() {
 		if groups := cachehttp.Groups(tags); groups != "" {
 			c.Response().Header().Set(cachehttp.HeaderInvalidation, groups)
@@ -24,15 +24,15 @@ func announce(c echo.Context) {
 	})
 }
 
-// moved are the tags that one request has moved. Its events are delivered, and its
-// answer written, by one goroutine.
-type moved []cache.Tag
+// invalidated are the tags that one request has invalidated. One goroutine delivers its
+// events and writes its answer.
+type invalidated []cache.Tag
 
-type movedKey struct{}
+type invalidatedKey struct{}
 
-// note adds a move to those of the request that caused it, if a request did.
-func note(ctx context.Context, m cache.Move) {
-	if tags, ok := ctx.Value(movedKey{}).(*moved); ok {
-		*tags = append(*tags, m.Tags...)
+// note adds an invalidation to those of the request that caused it, if a request did.
+func note(ctx context.Context, inv cache.Invalidation) {
+	if tags, ok := ctx.Value(invalidatedKey{}).(*invalidated); ok {
+		*tags = append(*tags, inv.Tags...)
 	}
 }

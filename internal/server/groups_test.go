@@ -23,8 +23,8 @@ import (
 func TestGroupsStayWithinWhatEveryCacheKnows(t *testing.T) {
 	const most = 32
 	for _, kind := range slices.Concat(feed.Events, products.Events) {
-		for _, table := range []cache.Rules{feed.Moves, products.Moves} {
-			if m, _ := table.Move(kind.Zero()); len(m.Tags) > most {
+		for _, table := range []cache.Invalidations{feed.Invalidations, products.Invalidations} {
+			if m, _ := table.Of(kind.Zero()); len(m.Tags) > most {
 				t.Errorf("%s moves %d tags", kind.Name(), len(m.Tags))
 			}
 		}
@@ -44,8 +44,8 @@ func TestGroupsStayWithinWhatEveryCacheKnows(t *testing.T) {
 func TestMovesAreAnnouncedByTheRequestThatMadeThem(t *testing.T) {
 	b := newBare(t, Options{})
 	b.bus.Subscribe("invalidation", invalidation(
-		func(context.Context, cache.Move) error { return errors.New("Redis is away") }, nil,
-		cache.Rules{cache.On(func(e felled) cache.Move { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
+		func(context.Context, cache.Invalidation) error { return errors.New("Redis is away") }, nil,
+		cache.Invalidations{cache.On(func(e felled) cache.Invalidation { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
 	))
 	fell := func(answer error) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -88,10 +88,10 @@ func TestWhatTheVersionBeforeKnowsAMoveByIsMovedAndAnnounced(t *testing.T) {
 		{"one", former, []cache.Tag{"forest", "tree:elm", "grove"}, `"forest", "tree:elm", "grove"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b, moved := newBare(t, Options{}), cache.Move{}
+			b, moved := newBare(t, Options{}), cache.Invalidation{}
 			b.bus.Subscribe("invalidation", invalidation(
-				func(_ context.Context, m cache.Move) error { moved = m; return nil }, test.former,
-				cache.Rules{cache.On(func(e felled) cache.Move { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
+				func(_ context.Context, m cache.Invalidation) error { moved = m; return nil }, test.former,
+				cache.Invalidations{cache.On(func(e felled) cache.Invalidation { return cache.Revoked("forest", cache.Tag("tree:"+e.Tree)) })},
 			))
 			b.echo.DELETE("/", func(c echo.Context) error {
 				return errors.Join(b.bus.Publish(c.Request().Context(), felled{"elm"}), c.NoContent(http.StatusNoContent))

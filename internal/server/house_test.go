@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/feed"
@@ -65,7 +66,7 @@ func furnishBeside(t *testing.T, url, l2URL string, reads postgres.Options, o ca
 		return pool
 	}
 	read, pool := open(reads), open(postgres.Options{})
-	l2, err := cache.NewRedis(l2URL, cache.RedisOptions{Log: log})
+	l2, err := remote.Open(l2URL, remote.Options{Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,11 +141,11 @@ func TestTheRouteMapIsComplete(t *testing.T) {
 }
 
 func TestEveryEventOfADomainHasItsMove(t *testing.T) {
-	none := func(context.Context, cache.Move) error { return nil }
+	none := func(context.Context, cache.Invalidation) error { return nil }
 	for domain, d := range map[string]struct {
 		kinds events.Kinds
-		moves cache.Rules
-	}{"feed": {feed.Events, feed.Moves}, "products": {products.Events, products.Moves}} {
+		moves cache.Invalidations
+	}{"feed": {feed.Events, feed.Invalidations}, "products": {products.Events, products.Invalidations}} {
 		for _, kind := range d.kinds {
 			if err := invalidation(none, nil, d.moves)(t.Context(), kind.Zero()); err != nil {
 				t.Errorf("%s: %v", domain, err)

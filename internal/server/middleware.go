@@ -98,7 +98,7 @@ func mintID() string {
 }
 
 // change is for requests that may change something: it bounds their time, and has
-// the answer announce what they have moved. A read's time is bounded by the cache.
+// the answer announce what they have invalidated. A read's time is bounded by the cache.
 // The deadline outlasts the answer, so that fail can tell a deadline that has passed
 // from a client that has left; it is lifted by what is returned.
 func (s *Server) change(c echo.Context) (lift func()) {

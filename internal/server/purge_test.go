@@ -26,15 +26,15 @@ func TestAPurgeThatRedisRefusesIsRepeatedUntilItLands(t *testing.T) {
 	var (
 		mu      sync.Mutex
 		refused = errInside
-		moved   []cache.Move
+		moved   []cache.Invalidation
 	)
 	bus := events.NewBus(log)
-	bus.Subscribe("invalidation", invalidation(func(_ context.Context, m cache.Move) error {
+	bus.Subscribe("invalidation", invalidation(func(_ context.Context, m cache.Invalidation) error {
 		mu.Lock()
 		defer mu.Unlock()
 		moved = append(moved, m)
 		return refused
-	}, nil, moves))
+	}, nil, ownInvalidations))
 	outbox := events.NewOutbox(pool, bus, Events, log)
 	t.Cleanup(func() { _ = outbox.Close(context.Background()) })
 	if err := Purge(t.Context(), outbox); err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/cachehttp"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/feed"
@@ -50,7 +51,7 @@ func (h house) counted(t *testing.T) (_ house, postgres, redis *testenv.RoundTri
 		t.Fatal(err)
 	}
 	log := testenv.Log(t)
-	l2, err := cache.NewRedis(h.l2URL, cache.RedisOptions{Log: log, Dial: func(ctx context.Context) (net.Conn, error) {
+	l2, err := remote.Open(h.l2URL, remote.Options{Log: log, Dial: func(ctx context.Context) (net.Conn, error) {
 		conn, err := dialer.DialContext(ctx, "tcp", at.Host)
 		return over(redis, conn, err)
 	}})

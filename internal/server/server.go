@@ -1,5 +1,5 @@
 // Package server is the Echo instance: what happens to every request before and
-// after its handler, the map of all routes, the way from events to moves of the
+// after its handler, the map of all routes, the way from events to invalidations of the
 // cache, and the service's health and end.
 //
 // Its invariant: a request that comes in gets exactly one answer, and only the
@@ -37,8 +37,8 @@ type Options struct {
 	// answering them.
 	LogHits bool
 
-	// FormerTags adds to the tags of a move what processes of the version before know
-	// them by, and browsers that have answers of theirs. Nil adds nothing.
+	// FormerTags adds to the tags of an invalidation what processes of the version before
+	// know them by, and browsers that have answers of theirs. Nil adds nothing.
 	FormerTags func([]cache.Tag) []cache.Tag
 
 	// SlowRequest is from where on a request is logged as slow; 0 is 1 s.
@@ -71,7 +71,7 @@ type Server struct {
 }
 
 // New mounts every route and subscribes the invalidation to the bus, so that
-// what is published from then on moves the cache's tags.
+// what is published from then on invalidates the cache's tags.
 func New(
 	log *slog.Logger, verifier *identity.Verifier, c *cache.Cache, bus *events.Bus, outbox *events.Outbox,
 	f *feed.Handler, p *products.Handler, page http.Handler, metrics *telemetry.Metrics, o Options,
@@ -79,7 +79,7 @@ func New(
 	s := newServer(log, verifier, bus, metrics, o)
 	purge := func(ctx context.Context) error { return Purge(ctx, outbox) }
 	s.routes(cachehttp.New(s.echo, c), f, p, &admin{c, purge}, page)
-	bus.Subscribe("invalidation", invalidation(c.Move, o.FormerTags, moves, feed.Moves, products.Moves))
+	bus.Subscribe("invalidation", invalidation(c.Invalidate, o.FormerTags, ownInvalidations, feed.Invalidations, products.Invalidations))
 	return s
 }
 

@@ -15,6 +15,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/breaker"
+	"example.com/communityfeed/internal/cache/local"
 	"example.com/communityfeed/internal/events"
 	"example.com/communityfeed/internal/telemetry"
 )
@@ -52,16 +54,16 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 					Kind: "page", HitL1: 1, HitL2: 2, Stale: 3, Miss: 4, Joined: 5, Errors: 6, Composed: 24, Bypass: 25,
 					Loads: 7, LoadTime: 8500 * time.Millisecond,
 					Fenced: 9, L2Errors: 12,
-					Refused: map[string]uint64{"lease_lost": 10},
-					Stood:   map[string]uint64{"changed": 20},
-					Waits:   map[string]uint64{"landed": 11, "given_up": 0},
+					Refused:     map[string]uint64{"lease_lost": 10},
+					ServedStale: map[string]uint64{"changed": 20},
+					Waits:       map[string]uint64{"stored": 11, "given_up": 0},
 				},
 				"products.one/2": {Kind: "response", Miss: 1},
 			},
-			MovesChanged: 13, MovesRevoked: 14, MovesFailed: 15, FloorsRaised: 16,
+			Changed: 13, Revoked: 14, InvalidationErrors: 15, FenceRaised: 16,
 			TrustLost: map[string]uint64{"event_late": 21},
-			L2:        cache.BreakerStats{Open: true, Opened: 22, Failures: map[string]uint64{"timeout": 23}},
-			L1Entries: 17, L1Bytes: 18, L1Evictions: 19,
+			L2:        breaker.Stats{Open: true, Opened: 22, Failures: map[string]uint64{"timeout": 23}},
+			L1:        local.Stats{Entries: 17, Bytes: 18, Evictions: 19},
 		}
 	})
 	wantLines(t, scrape(t, m), `
@@ -79,7 +81,7 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 		communityfeed_cache_fills_fenced_total{key="feed.page/1"} 9
 		communityfeed_cache_fills_refused_total{key="feed.page/1",reason="lease_lost"} 10
 		communityfeed_cache_stale_served_total{key="feed.page/1",reason="changed"} 20
-		communityfeed_cache_lease_waits_total{ending="landed",key="feed.page/1"} 11
+		communityfeed_cache_lease_waits_total{ending="stored",key="feed.page/1"} 11
 		communityfeed_cache_lease_waits_total{ending="given_up",key="feed.page/1"} 0
 		communityfeed_cache_l2_trust_lost_total{reason="event_late"} 21
 		communityfeed_cache_breaker_open{of="l2"} 1
@@ -87,10 +89,10 @@ func TestTheCacheIsScrapedByKeyAndTier(t *testing.T) {
 		communityfeed_cache_breaker_opened_total{of="l2"} 22
 		communityfeed_cache_breaker_failures_total{of="l2",reason="timeout"} 23
 		communityfeed_cache_l2_errors_total{key="feed.page/1"} 12
-		communityfeed_cache_moved_tags_total{move="changed"} 13
-		communityfeed_cache_moved_tags_total{move="revoked"} 14
-		communityfeed_cache_moves_failed_total 15
-		communityfeed_cache_floors_raised_total 16
+		communityfeed_cache_invalidated_tags_total{how="changed"} 13
+		communityfeed_cache_invalidated_tags_total{how="revoked"} 14
+		communityfeed_cache_invalidation_errors_total 15
+		communityfeed_cache_fence_raised_total 16
 		communityfeed_cache_l1_entries 17
 		communityfeed_cache_l1_bytes 18
 		communityfeed_cache_l1_evictions_total 19`)

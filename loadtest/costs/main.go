@@ -77,24 +77,24 @@ type size struct {
 // A cost is what was measured at one size.
 type cost struct {
 	size
-	hitL1, rawLRU     float64 // seconds, medians
-	hitL2, miss, move float64 // seconds, medians
-	accounted         float64 // bytes an entry, as L1 counts them
-	heap              float64 // bytes an entry, as the runtime does
-	redis             float64 // bytes an entry
+	hitL1, rawLRU             float64 // seconds, medians
+	hitL2, miss, invalidation float64 // seconds, medians
+	accounted                 float64 // bytes an entry, as L1 counts them
+	heap                      float64 // bytes an entry, as the runtime does
+	redis                     float64 // bytes an entry
 }
 
 type costs []cost
 
 func (all costs) table() report.Table {
-	t := report.Table{{"entries", "of", "hit in L1", "raw LRU", "hit in L2", "miss", "move", "L1, an entry", "as accounted", "Redis, an entry"}}
+	t := report.Table{{"entries", "of", "hit in L1", "raw LRU", "hit in L2", "miss", "invalidation", "L1, an entry", "as accounted", "Redis, an entry"}}
 	bytes := func(n float64) string { return report.Number(n) + " B" }
 	nanos := func(s float64) string { return report.Number(s*1e9) + " ns" }
 	micros := func(s float64) string { return report.Number(s*1e6) + " µs" }
 	for _, c := range all {
 		t = append(t, []string{
 			report.Number(float64(c.entries)), bytes(float64(c.body)),
-			nanos(c.hitL1), nanos(c.rawLRU), micros(c.hitL2), micros(c.miss), micros(c.move),
+			nanos(c.hitL1), nanos(c.rawLRU), micros(c.hitL2), micros(c.miss), micros(c.invalidation),
 			bytes(c.heap), bytes(c.accounted), bytes(c.redis),
 		})
 	}
@@ -117,7 +117,7 @@ func (all costs) chart(caption ...string) report.Chart {
 			panel("Hit in L1, ns", func(c cost) float64 { return c.hitL1 * 1e9 }),
 			panel("Hit in L2, µs", func(c cost) float64 { return c.hitL2 * 1e6 }),
 			panel("Miss with a load of nothing, µs", func(c cost) float64 { return c.miss * 1e6 }),
-			panel("Move of the tag over all of them, µs", func(c cost) float64 { return c.move * 1e6 }),
+			panel("Invalidation of the tag that all of them have, µs", func(c cost) float64 { return c.invalidation * 1e6 }),
 			panel("L1, bytes an entry besides its body", func(c cost) float64 { return max(0, c.heap-float64(c.body)) }),
 			panel("Redis, bytes an entry besides its body", func(c cost) float64 { return max(0, c.redis-float64(c.body)) }),
 		},

@@ -31,7 +31,7 @@ const hot cache.Tag = "community:1"
 func pages(c *cache.Cache, body int) *cache.Source[*page] {
 	return cache.NewSource(c, cache.Spec{
 		Name: "feed.page", Version: 1, Dims: []string{"id", "user", "locale"},
-		Policy: cache.Policy{Fresh: cache.Long},
+		Policy: cache.Policy{TTL: cache.Long},
 		Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{hot, cache.Tag("user:" + k.Get("user"))} },
 	}, verbatim{}, func(context.Context, cache.Key) (*page, error) {
 		return &page{bytes.Repeat([]byte("x"), body)}, nil
@@ -78,10 +78,10 @@ func (c *cost) inProcess(ctx context.Context) (err error) {
 	}
 	c.heap = (heap() - before) / float64(c.entries)
 	stats := l1.Stats()
-	if stats.L1Entries != c.entries {
-		return fmt.Errorf("L1 holds %d of %d entries", stats.L1Entries, c.entries)
+	if stats.L1.Entries != c.entries {
+		return fmt.Errorf("L1 holds %d of %d entries", stats.L1.Entries, c.entries)
 	}
-	c.accounted = float64(stats.L1Bytes) / float64(c.entries)
+	c.accounted = float64(stats.L1.Bytes) / float64(c.entries)
 
 	// Copies live for five seconds, and filling many takes longer than that: those
 	// that will be looked at are taken anew.

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/embedded"
 	"example.com/communityfeed/internal/report"
 )
@@ -19,7 +20,7 @@ import (
 type shelf struct {
 	*cost
 	server *embedded.Server
-	tier   *cache.Redis
+	tier   *remote.Redis
 	cache  *cache.Cache
 	pages  *cache.Source[*page]
 	users  []string
@@ -55,15 +56,15 @@ func (all costs) inRedis(ctx context.Context) (err error) {
 		{func(c *cost) *float64 { return &c.miss }, func(s *shelf, n int) error {
 			return fetch(ctx, s.pages, fmt.Sprintf("nobody %d", n), cache.Miss)
 		}},
-		{func(c *cost) *float64 { return &c.move }, func(s *shelf, _ int) error {
-			return s.cache.Move(ctx, cache.Changed(hot))
+		{func(c *cost) *float64 { return &c.invalidation }, func(s *shelf, _ int) error {
+			return s.cache.Invalidate(ctx, cache.Changed(hot))
 		}},
 	} {
 		if err := inTurn(shelves, m.into, m.do); err != nil {
 			return err
 		}
 	}
-	for _, s := range shelves { // the moves have reached what lies under the tag
+	for _, s := range shelves { // the invalidations have reached what has the tag
 		if err := fetch(ctx, s.pages, s.users[0], cache.Miss); err != nil {
 			return err
 		}
@@ -99,7 +100,7 @@ func newShelf(ctx context.Context, c *cost) (*shelf, error) {
 		return nil, err
 	}
 	// A machine that is busy must not make a miss of a hit.
-	tier, err := cache.NewRedis(server.URL, cache.RedisOptions{Budget: 5 * time.Second})
+	tier, err := remote.Open(server.URL, remote.Options{Timeout: 5 * time.Second})
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"github.com/alicebob/miniredis/v2"
 )
 
@@ -99,10 +100,10 @@ func (r *rig) count(name string) int {
 	return r.loads[name]
 }
 
-func (r *rig) write(t *testing.T, name, value string, m func(...cache.Tag) cache.Move) {
+func (r *rig) write(t *testing.T, name, value string, m func(...cache.Tag) cache.Invalidation) {
 	t.Helper()
 	r.set(name, value)
-	if err := r.Move(t.Context(), m(cache.Tag("item:"+name))); err != nil {
+	if err := r.Invalidate(t.Context(), m(cache.Tag("item:"+name))); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -121,7 +122,7 @@ func (r *rig) loaded(t *testing.T, name string, want int) {
 	}
 }
 
-var contractPolicy = cache.Policy{Fresh: 30 * time.Second, OnError: time.Hour, Negative: 2 * time.Second}
+var contractPolicy = cache.Policy{TTL: 30 * time.Second, StaleIfError: time.Hour, Negative: 2 * time.Second}
 
 func itemSpec(name string, more ...string) cache.Spec {
 	return cache.Spec{
@@ -140,20 +141,20 @@ func eachTier(t *testing.T, test func(*testing.T, *rig)) {
 				if !r.l1 {
 					o.L1Entries = -1
 				}
-				var l2 *cache.Redis
+				var l2 *remote.Redis
 				if r.l2 {
 					m := miniredis.NewMiniRedis()
 					m.ClockTTL(true)
 					t.Cleanup(m.Close)
 					var err error
-					if l2, err = cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{
+					if l2, err = remote.Open("redis://127.0.0.1:1", remote.Options{
 						Dial: func(context.Context) (net.Conn, error) { return m.Dial() },
 					}); err != nil {
 						t.Fatal(err)
 					}
 					t.Cleanup(func() { l2.Close() })
 				}
-				r.Cache = cache.New(l2, o)
+				r.Cache = cache.New(l2.OrNone(), o)
 				t.Cleanup(r.Close)
 				r.item = cache.NewSource(r.Cache, itemSpec("item"), cache.JSON[string]{}, r.load)
 				r.list = cache.NewPage(r.Cache, cache.PageSpec{Name: "list", Version: 1, Dims: []string{"name", "viewer"}},

@@ -15,7 +15,7 @@ import (
 // The promises of the contract that hold with either tier and with both. What only
 // an L2 can promise says so.
 
-var bothMoves = map[string]func(...cache.Tag) cache.Move{"changed": cache.Changed, "revoked": cache.Revoked}
+var bothMoves = map[string]func(...cache.Tag) cache.Invalidation{"changed": cache.Changed, "revoked": cache.Revoked}
 
 func TestCopyAnswersUntilItExpires(t *testing.T) {
 	eachTier(t, func(t *testing.T, r *rig) {
@@ -54,7 +54,7 @@ func TestMoveOfEverythingEndsEveryCopy(t *testing.T) {
 			r.reads(t, name, "v")
 			r.set(name, "w")
 		}
-		if err := r.Move(t.Context(), cache.Revoked(cache.Everything)); err != nil {
+		if err := r.Invalidate(t.Context(), cache.Revoked(cache.Everything)); err != nil {
 			t.Fatal(err)
 		}
 		r.reads(t, "a", "w")

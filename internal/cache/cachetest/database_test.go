@@ -21,7 +21,7 @@ type commit struct {
 // could have heard of it.
 type event struct {
 	id        int
-	move      cache.Move
+	move      cache.Invalidation
 	written   time.Time
 	delivered time.Time // zero: not yet
 	moved     mark      // a Move of it has returned, and has not failed
@@ -44,7 +44,7 @@ func newDatabase(rows ...string) *database {
 }
 
 // commit writes rows and one event, or none for tags that nobody moves.
-func (db *database) commit(rows []string, deleted bool, m cache.Move) (version int, e *event) {
+func (db *database) commit(rows []string, deleted bool, m cache.Invalidation) (version int, e *event) {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.version++

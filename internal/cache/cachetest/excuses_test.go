@@ -56,14 +56,14 @@ func (o *oracle) ranOut(r *read) bool {
 // refreshed: one whose time was over and whose stale time was not.
 func (o *oracle) mayBeStale(r *read) bool {
 	policy := o.s.plan.policy
-	if policy.Stale == 0 {
+	if policy.StaleWhileRevalidate == 0 {
 		return false
 	}
-	oldest := r.begun.Add(-l1Life - policy.Fresh*11/10 - policy.Stale)
+	oldest := r.begun.Add(-l1Life - policy.TTL*11/10 - policy.StaleWhileRevalidate)
 	if o.s.plan.lingering {
 		oldest = oldest.Add(-ghostLife)
 	}
-	youngest := r.ended.Add(-policy.Fresh*9/10 + l1Life) // what a load takes is of its value's time
+	youngest := r.ended.Add(-policy.TTL*9/10 + l1Life) // what a load takes is of its value's time
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return slices.ContainsFunc(r.parts, func(key string) bool {
@@ -75,7 +75,7 @@ func (o *oracle) mayBeStale(r *read) bool {
 // that there is nothing.
 func (o *oracle) maySayNothing(r *read) bool {
 	policy := o.s.plan.policy
-	since := r.begun.Add(-policy.Fresh*11/10 - max(policy.Stale, policy.OnError, policy.Negative) - l1Life - ghostLife)
+	since := r.begun.Add(-policy.TTL*11/10 - max(policy.StaleWhileRevalidate, policy.StaleIfError, policy.Negative) - l1Life - ghostLife)
 	for _, row := range rowsOf(r.shape, r.values) {
 		if o.s.db.saidNothing(row, since) {
 			return true
@@ -148,7 +148,7 @@ func (r *read) knows(v value) bool {
 // expired reports whether a fragment is surely not fresh in an answer: it was loaded so
 // long ago that its time was over when its tags were read.
 func (o *oracle) expired(key string, v value, ended time.Time) bool {
-	since := ended.Add(-o.s.plan.policy.Fresh*11/10 - l1Life)
+	since := ended.Add(-o.s.plan.policy.TTL*11/10 - l1Life)
 	if o.s.plan.lingering {
 		since = since.Add(-ghostLife)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/internal/testenv"
 )
@@ -75,8 +76,8 @@ func newGrowth(t *testing.T, url string) *growth {
 	}
 	g := &growth{t: t, prefix: testenv.Prefix(t), client: redis.NewClient(options)}
 	g.tap.prefix = g.prefix
-	tier, err := cache.NewRedis(url, cache.RedisOptions{
-		Prefix: g.prefix, Budget: 5 * time.Second,
+	tier, err := remote.Open(url, remote.Options{
+		Prefix: g.prefix, Timeout: 5 * time.Second,
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, options.Network, options.Addr)
 			return &tappedConn{Conn: conn, tap: &g.tap}, err
@@ -149,7 +150,7 @@ func (g *growth) expect(want cache.Outcome, n int) {
 }
 
 func (g *growth) move() {
-	if err := g.cache.Move(context.Background(), cache.Changed("item:hot")); err != nil {
+	if err := g.cache.Invalidate(context.Background(), cache.Changed("item:hot")); err != nil {
 		g.t.Error(err)
 	}
 }

@@ -222,6 +222,6 @@ func (s *sim) purge() { s.write(s.someProcess(), true, false, purges) }
 
 // quietChange changes what no event tells of.
 func (s *sim) quietChange() {
-	v, _ := s.db.commit([]string{quiet}, false, cache.Move{})
+	v, _ := s.db.commit([]string{quiet}, false, cache.Invalidation{})
 	s.trace("%s becomes version %d behind everybody's back", quiet, v)
 }

@@ -296,7 +296,7 @@ func (o *oracle) judge(r *read) {
 // age checks that nothing is shown for longer than the policy allows, told or not.
 func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 	s, policy := o.s, o.s.plan.policy
-	most := policy.Fresh*11/10 + 10*time.Millisecond
+	most := policy.TTL*11/10 + 10*time.Millisecond
 	if !r.alone {
 		most += l1Life // of a flight that was under way
 	}
@@ -305,9 +305,9 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 	}
 	switch {
 	case stale && faulty:
-		most += max(policy.Stale, policy.OnError) + 15*time.Second
+		most += max(policy.StaleWhileRevalidate, policy.StaleIfError) + 15*time.Second
 	case stale:
-		most += policy.Stale
+		most += policy.StaleWhileRevalidate
 	case r.err != nil:
 		most += policy.Negative + l1Life
 	case r.alone && r.result.Outcome == cache.Miss && !r.isPage():
@@ -323,7 +323,7 @@ func (o *oracle) age(r *read, saw map[string]int, stale, faulty bool) {
 			s.violate("%s shows version %d of %s, %v after it was superseded; at most %v", r, version, row, r.begun.Sub(at), most)
 		}
 	}
-	if r.err == nil && r.result.TTL > policy.Fresh*11/10 {
+	if r.err == nil && r.result.TTL > policy.TTL*11/10 {
 		s.violate("%s is said to be fresh for %v", r, r.result.TTL)
 	}
 }

@@ -74,14 +74,14 @@ var themes = []theme{
 		tune: func(s *sim, p *plan) {
 			oneRow(s, p)
 			p.slots = pick(s, []int{1, 20, 20, 20})
-			p.policy.Fresh, p.policy.Stale, p.policy.OnError = seconds(s, 6, 30), seconds(s, 0, 0, 5), seconds(s, 10, 120)
+			p.policy.TTL, p.policy.StaleWhileRevalidate, p.policy.StaleIfError = seconds(s, 6, 30), seconds(s, 0, 0, 5), seconds(s, 10, 120)
 		},
 	},
 	{
 		name: "age", also: []fault{slowLoads, lateNews}, often: map[string]int{"change": 1, "revoke": 1, "purge": 0, "quiet change": 15, "rush": 10, "time": 30},
 		tune: func(s *sim, p *plan) {
-			p.policy.Fresh, p.l1 = seconds(s, 2, 6, 12), pick(s, []int{-1, 100})
-			p.policy.Stale = seconds(s, 0, 5)
+			p.policy.TTL, p.l1 = seconds(s, 2, 6, 12), pick(s, []int{-1, 100})
+			p.policy.StaleWhileRevalidate = seconds(s, 0, 5)
 		},
 	},
 	{
@@ -94,7 +94,7 @@ var themes = []theme{
 		tune: func(s *sim, p *plan) {
 			onePage(s, p)
 			p.lateViewers = s.chance(0.7)
-			p.warm, p.policy.Fresh, p.policy.OnError = true, seconds(s, 2, 6), seconds(s, 60, 120)
+			p.warm, p.policy.TTL, p.policy.StaleIfError = true, seconds(s, 2, 6), seconds(s, 60, 120)
 		},
 	},
 	{
@@ -102,7 +102,7 @@ var themes = []theme{
 		often: map[string]int{"change": 20, "flood": 40},
 		tune: func(s *sim, p *plan) {
 			onePage(s, p)
-			p.tags, p.policy.Fresh = 8, seconds(s, 6, 30, 120)
+			p.tags, p.policy.TTL = 8, seconds(s, 6, 30, 120)
 		},
 	},
 	{
@@ -110,7 +110,7 @@ var themes = []theme{
 		often: map[string]int{"read": 40, "change": 8, "revoke": 2, "purge": 0, "time": 30},
 		tune: func(s *sim, p *plan) {
 			onePage(s, p)
-			p.fragments, p.policy.Fresh = 10, seconds(s, 30, 120)
+			p.fragments, p.policy.TTL = 10, seconds(s, 30, 120)
 		},
 	},
 	{name: "anything", also: allFaults},
@@ -128,7 +128,7 @@ func oneRow(s *sim, p *plan) {
 func onePage(s *sim, p *plan) {
 	oneRow(s, p)
 	p.fragments, p.l1, p.lateIDs = 3, pick(s, []int{8, 100, 100, 100}), s.chance(0.6)
-	p.policy.Fresh, p.policy.Stale = seconds(s, 2, 6, 30), seconds(s, 0, 5, 60)
+	p.policy.TTL, p.policy.StaleWhileRevalidate = seconds(s, 2, 6, 30), seconds(s, 0, 5, 60)
 }
 
 func seconds(s *sim, from ...int) time.Duration {
@@ -143,7 +143,7 @@ func (s *sim) makePlan() {
 		l1:        pick(s, []int{-1, 8, 100, 100}),
 		tags:      pick(s, []int{8, 8, 12, 100}),
 		slots:     pick(s, []int{1, 2, 5, 20, 20}),
-		policy:    cache.Policy{Fresh: seconds(s, 2, 6, 30, 120), Stale: seconds(s, 0, 5, 60), OnError: seconds(s, 0, 10, 120), Negative: seconds(s, 0, 1, 4)},
+		policy:    cache.Policy{TTL: seconds(s, 2, 6, 30, 120), StaleWhileRevalidate: seconds(s, 0, 5, 60), StaleIfError: seconds(s, 0, 10, 120), Negative: seconds(s, 0, 1, 4)},
 		rows:      []string{"a", "b"}[:1+s.draw(2)],
 		viewers:   []string{"u", "v"}[:1+s.draw(2)],
 		faults:    make(map[fault]bool),

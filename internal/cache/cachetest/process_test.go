@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // A process is one member of the fleet: a cache over the production Redis tier,
@@ -19,7 +20,7 @@ type process struct {
 	s     *sim
 	id    int
 	cache *cache.Cache
-	tier  *cache.Redis
+	tier  *remote.Redis
 	begun time.Time
 	slots slots
 	dead  atomic.Bool // died: nothing of it counts any more
@@ -55,7 +56,7 @@ func (s *sim) launch() *process {
 		sources: make(map[string]*cache.Source[value]), fetch: make(map[string]fetch),
 	}
 	p.slots.free = s.plan.slots
-	tier, err := cache.NewRedis("redis://127.0.0.1:1", cache.RedisOptions{
+	tier, err := remote.Open("redis://127.0.0.1:1", remote.Options{
 		Prefix: prefix,
 		Dial: func(ctx context.Context) (net.Conn, error) {
 			if p.dead.Load() {

@@ -67,7 +67,7 @@ func (p *process) drain() {
 			return
 		default:
 		}
-		if p.cache.Move(context.Background(), e.move) != nil {
+		if p.cache.Invalidate(context.Background(), e.move) != nil {
 			complete = false
 			continue
 		}

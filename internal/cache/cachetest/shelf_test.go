@@ -42,7 +42,7 @@ func (o *oracle) stored(p *process, key, entry string, life time.Duration) {
 		}
 	}
 	policy := s.plan.policy
-	most := policy.Fresh*11/10 + max(policy.Stale, policy.OnError) + 10*time.Millisecond
+	most := policy.TTL*11/10 + max(policy.StaleWhileRevalidate, policy.StaleIfError) + 10*time.Millisecond
 	if s.plan.lingering {
 		most += ghostLife
 	}

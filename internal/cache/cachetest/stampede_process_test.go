@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 )
 
 // One process of a stampede: this test binary, executed again. Orders come in on
@@ -45,9 +46,9 @@ func stampede(in io.Reader, out io.Writer) {
 	if orders.Decode(&first) != nil {
 		return
 	}
-	tier, err := cache.NewRedis(first.URL, cache.RedisOptions{
-		Prefix: first.Prefix,
-		Budget: 2 * time.Second, // a machine that is busy with something else must not cost a load
+	tier, err := remote.Open(first.URL, remote.Options{
+		Prefix:  first.Prefix,
+		Timeout: 2 * time.Second, // a machine that is busy with something else must not cost a load
 	})
 	if err != nil {
 		_ = answers.Encode(stampedeAnswer{Error: err.Error()})

@@ -18,7 +18,7 @@ type standby struct {
 // that may join a flight it says nothing: the flight may have looked before they were stored.
 func (s *sim) standby(r *read) standby {
 	policy := s.plan.policy
-	if !s.plan.calm || policy.OnError == 0 || policy.OnError < policy.Stale {
+	if !s.plan.calm || policy.StaleIfError == 0 || policy.StaleIfError < policy.StaleWhileRevalidate {
 		return standby{}
 	}
 	stats := r.p.cache.Stats()
@@ -74,7 +74,7 @@ func (o *oracle) withdrawn(r *read) {
 	o.mu.Lock()
 	failed := o.failures[r.p][r.key]
 	o.mu.Unlock()
-	if r.isPage() || !r.alone || o.s.plan.policy.Stale > 0 || failed.began < r.step {
+	if r.isPage() || !r.alone || o.s.plan.policy.StaleWhileRevalidate > 0 || failed.began < r.step {
 		return
 	}
 	for _, row := range slices.Sorted(maps.Keys(r.result.Value.Saw)) {

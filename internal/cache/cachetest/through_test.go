@@ -57,7 +57,7 @@ func (s *sim) writeThrough(p *process, shape string, values []string, row string
 		defer p.writing.Done()
 		defer s.finish(w)
 		_ = p.sources[shape].WriteThrough(ctx, func(ctx context.Context) error {
-			var m cache.Move
+			var m cache.Invalidation
 			if s.atStep(w, commits, func() { m = s.commit(w, revoke, false) }) != well {
 				w.died = true
 				return errDied

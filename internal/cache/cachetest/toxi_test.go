@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"example.com/communityfeed/internal/cache"
+	"example.com/communityfeed/internal/cache/remote"
 	"example.com/communityfeed/internal/report"
 	"example.com/communityfeed/internal/testenv"
 )
@@ -79,7 +80,7 @@ func TestCallersSeeNothingOfABadNetwork(t *testing.T) {
 func poison(t *testing.T, redis string, x toxic) []string {
 	const budget = 200 * time.Millisecond
 	proxied, inject := throughProxy(t, redis)
-	tier, err := cache.NewRedis(proxied, cache.RedisOptions{Prefix: testenv.Prefix(t), Budget: budget})
+	tier, err := remote.Open(proxied, remote.Options{Prefix: testenv.Prefix(t), Timeout: budget})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +208,7 @@ func (o *versions) write(name string) {
 	o.at[name]++
 	version := o.at[name]
 	o.mu.Unlock()
-	_ = o.cache.Move(context.Background(), cache.Changed(cache.Tag("item:"+name)))
+	_ = o.cache.Invalidate(context.Background(), cache.Changed(cache.Tag("item:"+name)))
 	o.mu.Lock()
 	o.told[name] = max(o.told[name], version)
 	o.mu.Unlock()
@@ -217,7 +218,7 @@ func (o *versions) write(name string) {
 // repeatMoves is a drain: it moves everything again, if something may be missing.
 func (o *versions) repeatMoves() {
 	_, end, needed := o.cache.BeginDrain()
-	if needed && o.cache.Move(context.Background(), cache.Changed(cache.Everything)) == nil {
+	if needed && o.cache.Invalidate(context.Background(), cache.Changed(cache.Everything)) == nil {
 		end()
 	}
 }

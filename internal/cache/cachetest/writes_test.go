@@ -47,8 +47,8 @@ func (s *sim) aboutToWrite(p *process, rows []string) *write {
 }
 
 // commit commits a write, in a step of its own.
-func (s *sim) commit(w *write, revoke, deleted bool) cache.Move {
-	m := cache.Move{Revoke: revoke}
+func (s *sim) commit(w *write, revoke, deleted bool) cache.Invalidation {
+	m := cache.Invalidation{Revoke: revoke}
 	for _, r := range w.rows {
 		m.Tags = append(m.Tags, tagOf(r))
 	}
@@ -59,13 +59,13 @@ func (s *sim) commit(w *write, revoke, deleted bool) cache.Move {
 }
 
 // deliver moves what a write has changed, and marks its event.
-func (s *sim) deliver(ctx context.Context, w *write, m cache.Move) {
+func (s *sim) deliver(ctx context.Context, w *write, m cache.Invalidation) {
 	if s.atWrite(w, moves) != well {
 		w.died = true
 		return
 	}
 	began := time.Now()
-	w.err = w.p.cache.Move(ctx, m)
+	w.err = w.p.cache.Invalidate(ctx, m)
 	w.took = time.Since(began)
 	if w.p.dead.Load() {
 		w.died = true

@@ -1,10 +1,10 @@
 // Command mutants breaks each rule of the cache once and shows which tests notice.
 // Where a rule is kept by another package, that package is broken, and its tests run.
 //
-// A mutant replaces a few lines of one file by way of go test's -overlay, so
-// nothing in the production code knows of it. A mutant that no test catches is a
-// rule that nobody checks: the command then exits with 1. The simulator runs on each, too,
-// until a seed finds something.
+// A mutant replaces a few lines of one file by way of go test's -overlay, so nothing in the
+// production code knows of it. A mutant that no test catches is a rule that nobody checks:
+// the command then exits with 1. The simulator runs on each mutant of the cache, too, until
+// a seed finds something.
 //
 //	go run ./internal/cache/mutants               all, as a Markdown table
 //	go run ./internal/cache/mutants -only lease   those whose name contains "lease"
@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -29,14 +30,48 @@ import (
 	"example.com/communityfeed/internal/overlay"
 )
 
-// A mutant is one way to break the cache. Its text must occur in the file exactly
-// once, so that a mutant which the code has outgrown is noticed.
+// A mutant is one way to break a rule. Its old text must occur in the file exactly once, so
+// that a mutant which the code has outgrown is noticed.
 type mutant struct {
 	rule string // of the contract, or the interleaving's number
 	name string
-	file string // in internal/cache; or, with its folder, anywhere: the tests beside it must notice
+	file string // in internal/cache; or in the module, if it begins with internal/ or cmd/
 	old  string
 	new  string
+}
+
+const cacheDir = "internal/cache"
+
+// path is the mutant's file, from the module's root.
+func (m mutant) path() string {
+	if strings.HasPrefix(m.file, "internal/") || strings.HasPrefix(m.file, "cmd/") {
+		return m.file
+	}
+	return path.Join(cacheDir, m.file)
+}
+
+// edit is the mutant as an edit of the module's files.
+func (m mutant) edit() overlay.Edit { return overlay.Edit{File: m.path(), Old: m.old, New: m.new} }
+
+// inCache reports whether the file is in internal/cache, or in a package below it.
+func (m mutant) inCache() bool { return strings.HasPrefix(m.path(), cacheDir+"/") }
+
+// packages are those whose tests may notice the mutant: the one that is broken, and
+// internal/cache for a package below it.
+func (m mutant) packages() []string {
+	broken := "./" + path.Dir(m.path())
+	if cache := "./" + cacheDir; m.inCache() && broken != cache {
+		return []string{cache, broken}
+	}
+	return []string{broken}
+}
+
+// timeout bounds the tests of one package. Those of cmd/api start servers.
+func (m mutant) timeout() string {
+	if m.inCache() {
+		return "60s"
+	}
+	return "240s"
 }
 
 func main() {
@@ -48,8 +83,6 @@ func main() {
 		os.Exit(1)
 	}
 }
-
-const cacheDir = "internal/cache"
 
 // run examines the mutants, as many at a time as there are cores, and prints a row for
 // each in the table's order.
@@ -70,12 +103,15 @@ func run(only string, seeds int) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		if !sound[l.dir] { // what fails by itself would seem to catch everything
-			caught, err := (&laid{dir: l.dir}).test(".")
-			if err != nil || len(caught) > 0 {
-				return fmt.Errorf("the tests of %s fail without a mutant: %v, %v", l.dir, caught, err)
+		for _, p := range m.packages() {
+			if sound[p] { // what fails by itself would seem to catch everything
+				continue
 			}
-			sound[l.dir] = true
+			caught, err := (&laid{mutant: m}).test(".", p)
+			if err != nil || len(caught) > 0 {
+				return fmt.Errorf("the tests of %s fail without a mutant: %v, %v", p, caught, err)
+			}
+			sound[p] = true
 		}
 		all = append(all, l)
 	}
@@ -113,22 +149,11 @@ func run(only string, seeds int) error {
 // laid is a mutant that lies over its package.
 type laid struct {
 	mutant
-	dir     string
-	inCache bool
-	flags   []string // of go test
+	flags []string // of go test
 
 	examined chan struct{} // closed when what follows is known
 	caught   []string      // by these tests
 	seed     string        // of the simulator
-}
-
-// edit is the mutant as an edit of the module's files.
-func (m mutant) edit() overlay.Edit {
-	file := m.file
-	if !strings.Contains(file, "/") {
-		file = cacheDir + "/" + file
-	}
-	return overlay.Edit{File: file, Old: m.old, New: m.new}
 }
 
 // lay puts the mutant into a folder of its own, from where the go command takes it.
@@ -136,24 +161,19 @@ func lay(m mutant, scratch string) (*laid, error) {
 	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return nil, err
 	}
-	e := m.edit()
-	file, err := overlay.Lay(".", scratch, e)
+	file, err := overlay.Lay(".", scratch, m.edit())
 	if err != nil {
 		return nil, err
 	}
-	dir, err := filepath.Abs(filepath.Dir(e.File))
-	return &laid{
-		mutant: m, dir: dir, inCache: filepath.Dir(e.File) == cacheDir,
-		flags: []string{"-overlay", file}, examined: make(chan struct{}),
-	}, err
+	return &laid{mutant: m, flags: []string{"-overlay", file}, examined: make(chan struct{})}, nil
 }
 
 // examine finds out which tests and which seed notice the mutant.
 func (l *laid) examine(seeds int) (err error) {
-	if l.caught, err = l.test(cmp.Or(stopping[l.name], ".")); err != nil {
+	if l.caught, err = l.test(cmp.Or(stopping[l.name], "."), l.packages()...); err != nil {
 		return fmt.Errorf("%s: %w", l.name, err)
 	}
-	if seeds > 0 && l.inCache && stopping[l.name] == "" {
+	if seeds > 0 && l.inCache() && stopping[l.name] == "" {
 		l.seed = l.simulate(seeds)
 	}
 	return nil
@@ -164,7 +184,6 @@ func (l *laid) examine(seeds int) (err error) {
 func (l *laid) goTest(args ...string) (output []byte, err error) {
 	args = append(append([]string{"-c", `ulimit -v 12000000; exec go test "$@"`, "go"}, l.flags...), args...)
 	cmd := exec.Command("sh", args...)
-	cmd.Dir = l.dir
 	cmd.Env = append(cmd.Environ(), "RAPID_NOFAILFILE=1") // or it would be replayed against the sound code
 	return cmd.CombinedOutput()
 }
@@ -176,9 +195,9 @@ var (
 	found    = regexp.MustCompile(`(?m)^seed (\d+)[: ]`)
 )
 
-// test runs those of the package's tests that fit a pattern and returns which failed.
-func (l *laid) test(pattern string) ([]string, error) {
-	output, err := l.goTest("-v", "-timeout", "60s", "-run", pattern, ".")
+// test runs those of the packages' tests that fit a pattern and returns which failed.
+func (l *laid) test(pattern string, packages ...string) ([]string, error) {
+	output, err := l.goTest(append([]string{"-v", "-timeout", l.timeout(), "-run", pattern}, packages...)...)
 	if err == nil {
 		return nil, nil
 	}
@@ -189,8 +208,8 @@ func (l *laid) test(pattern string) ([]string, error) {
 	for _, match := range failed.FindAllSubmatch(output, -1) {
 		names = append(names, string(match[1]))
 	}
-	if panicked.Match(output) { // a panic or a deadlock ends the run in the middle of a test
-		if begun := running.FindAllSubmatch(output, -1); len(begun) > 0 {
+	for _, at := range panicked.FindAllIndex(output, -1) { // a panic or a deadlock ends the run in the middle of a test
+		if begun := running.FindAllSubmatch(output[:at[0]], -1); len(begun) > 0 {
 			names = append(names, string(begun[len(begun)-1][1]))
 		}
 	}
@@ -205,7 +224,7 @@ func (l *laid) test(pattern string) ([]string, error) {
 // simulate runs the simulator on the mutant and returns the seed that found something,
 // or nothing.
 func (l *laid) simulate(seeds int) string {
-	output, err := l.goTest("-timeout", "240s", "-run", "TestSimulation$", "./cachetest", "-args", "-seeds", fmt.Sprint(seeds), "-first")
+	output, err := l.goTest("-timeout", "240s", "-run", "TestSimulation$", "./"+cacheDir+"/cachetest", "-args", "-seeds", fmt.Sprint(seeds), "-first")
 	if err == nil {
 		return ""
 	}
