@@ -18,7 +18,7 @@ import (
 var readingOrder = strings.Fields(`
 	doc.go cache.go
 	fragment.go manual.go invalidate.go writethrough.go inspect.go
-	page.go compose.go lastlook.go pageflight.go
+	page.go pageflight.go compose.go lastlook.go
 	source.go refresh.go read.go lookup.go lease.go wait.go load.go answer.go early.go
 	failures.go stats.go trust.go tally.go
 	options.go lifecycle.go declared.go key.go policy.go codec.go`)

@@ -15,24 +15,24 @@ type answer struct {
 	cost    time.Duration // how long its load took
 	outcome Outcome
 
-	snapshot fence.Snapshot // what the value was read under
+	snapshot fence.Snapshot // what the value was read under; of a copy from L2, that of the lookup
 	filled   time.Duration  // the origin was read after this, on the cache's clock
 }
 
-// stored is an answer in L1.
-type stored struct {
+// A localCopy is an answer in L1.
+type localCopy struct {
 	answer
 	key       Key
 	fragments []fragment // of a page, the first to expire first; nil of all else
 }
 
-type entry = local.Entry[stored]
+type entry = local.Entry[localCopy]
 
 // inProcess is what this process knows: its clock, which copies count, and the copies.
 type inProcess struct {
 	base  time.Time
 	fence *fence.Fence
-	l1    *local.Cache[stored]
+	l1    *local.Cache[localCopy]
 }
 
 // now is the cache's clock: time since it was made, monotonic.
@@ -47,7 +47,7 @@ func (p *inProcess) snapshot(tags []Tag) fence.Snapshot {
 }
 
 // keep puts an answer into L1, counted from when its tags were read, unless an invalidation
-// was heard of since: then it is right for those who wait for it, and for no read after.
+// was heard of since: then it answers the reads that wait for it, and no others.
 // size is that of its encoded value. keep returns the entry, or nil.
 func (s *source) keep(k Key, a answer, size int) *entry {
 	c := s.cache
@@ -56,11 +56,11 @@ func (s *source) keep(k Key, a answer, size int) *entry {
 		return nil
 	}
 	until := min(a.snapshot.Taken+s.spec.Policy.l1Age(), a.expires)
-	return c.keep(stored{answer: a, key: k}, until, size)
+	return c.keep(localCopy{answer: a, key: k}, until, size)
 }
 
-// keep puts a copy into L1 until a moment, and returns the entry, or nil.
-func (p *inProcess) keep(v stored, until time.Duration, size int) *entry {
+// keep offers a copy to L1 until a moment, and returns the entry, or nil if its time is over.
+func (p *inProcess) keep(v localCopy, until time.Duration, size int) *entry {
 	if until <= p.now() {
 		return nil // it would only push out a copy that is of use
 	}
@@ -83,9 +83,9 @@ func (p *inProcess) valid(e *entry, now time.Duration) bool {
 	return now < e.Until && e.Counts(p.fence)
 }
 
-// fromL1 makes an answer of a copy in the process, if there is one and it may still be
+// answerOfEntry makes an answer of a copy in the process, if there is one and it may still be
 // served.
-func (p *inProcess) fromL1(e *entry) (answer, bool) {
+func (p *inProcess) answerOfEntry(e *entry) (answer, bool) {
 	if e == nil || !p.valid(e, p.now()) {
 		return answer{}, false
 	}

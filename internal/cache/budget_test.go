@@ -159,7 +159,7 @@ func TestUsableCopyStandsInAlsoWhenTheReadHasSpentItsBudget(t *testing.T) {
 func TestFlightAnswersUntilItsStoreHasEnded(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l1 = local.New[stored](-1, 0, 0)
+		p.l1 = local.New[localCopy](-1, 0, 0)
 		f.origin.set("a", "v")
 		atStore := p.gate.holdBefore("'SET', KEYS[1], ARGV[2]")
 		p.read("a")

@@ -55,7 +55,7 @@ func newCache(l2 remote.Tier, o Options) *Cache {
 		inProcess: inProcess{
 			base:  time.Now(),
 			fence: fence.New(o.TagsRemembered),
-			l1:    local.New[stored](o.L1Entries, o.L1Bytes, o.L1MaxEntry),
+			l1:    local.New[localCopy](o.L1Entries, o.L1Bytes, o.L1MaxEntry),
 		},
 		l2:     trusted{Tier: l2, trust: trust{none: none}},
 		origin: breaker.New(originSpare, originMost),

@@ -47,7 +47,7 @@ type Wanted[T any] struct {
 	want        *want
 }
 
-// A fragment is a copy that pages may be composed of.
+// A fragment names a copy that a page is composed of.
 type fragment struct {
 	source *source
 	key    Key
@@ -103,7 +103,7 @@ func (m *Composition) want(s *source, text []byte) *want {
 	m.wants = append(m.wants, w)
 	if !m.fromL1(w, text) {
 		w.key = s.spec.split(string(text))
-		w.tags = s.tags(w.key)
+		w.tags = s.spec.tags(w.key)
 	}
 	if err := m.mayShow(w); err != nil {
 		w.answer, w.known = answer{err: err}, true

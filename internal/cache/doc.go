@@ -9,7 +9,7 @@
 //
 // A fragment is a value that depends on its key alone. It is declared by [Fragment], read
 // through [Fragments], and kept in both tiers. A response is one handler's whole answer; it is
-// read through a [Source], the untyped form of Fragments. A [Page] is composed of fragments,
+// read through a [Source], which is like Fragments but for the key: one text for each dimension. A [Page] is composed of fragments,
 // and kept in L1 only.
 //
 // A [Tag] names what a write can change. A fragment and a response have the tags of their key,
@@ -17,7 +17,9 @@
 //
 // A snapshot is the state of a key's tags at one moment. It has a number; the process numbers
 // snapshots and invalidations in the order in which they happen to it. A copy counts while
-// none of its tags was invalidated since its snapshot; otherwise it was overtaken.
+// this process has heard of no invalidation of its tags since its snapshot; otherwise it was
+// overtaken. A copy that is read from L2 gets the snapshot of that lookup: it is judged by ids
+// then, and counts from there on.
 //
 // A fill answers a key that L1 does not have: it takes a snapshot, then loads, then stores. A
 // process has one fill of a key at a time that reads may join. A flight is the same for a
@@ -61,10 +63,10 @@
 //  1. [Page.Fetch] looks into L1. A miss goes to page.read.
 //  2. page.composeAtOnce runs the page's function on what L1 has. It gives up when a fragment
 //     is missing.
-//  3. page.join joins the page's flight, or begins one, which runs Composition.compose.
-//  4. The page's function names its fragments (Fragments.Want). At the first Wanted.Get,
-//     Composition.lookup joins or begins a fill for each that is missing, and
-//     Cache.lookupTogether looks them up in L2 in one round trip.
+//  3. page.join joins the page's flight, or begins one, which runs Composition.composeSoundly.
+//  4. The page's function names its fragments (Fragments.Want). When it asks for one that is
+//     missing (Wanted.Get), Composition.lookup joins or begins a fill for each that was named
+//     and is missing, and Cache.lookupTogether looks them up in L2 in one round trip.
 //  5. fill.fromL2 answers with what is fresh, or expired and being refreshed. Any other fill
 //     runs by itself: fill.run, fill.resolve, fill.obtain.
 //  6. fill.loadUnderLease asks for the lease and looks again, in one round trip (fill.claim).
@@ -79,14 +81,16 @@
 //
 //	a copy in L1                            each hit is judged: inProcess.valid, fence.StillCounts
 //	a fill from before the write            source.join joins it only while its snapshot counts
-//	what such a fill keeps in L1 later      its snapshot has the lower number: inProcess.valid
+//	what such a fill keeps in L1 later      its snapshot has the lower number: inProcess.valid, and local.Cache.Keep
 //	what such a fill stores in L2 later     it has the ids from before: fence.Since
 //	an entry in L2 that was read before     the number is taken before the lookup: Cache.lookup
 //	a copy that is still being stored       fill.beingStored judges it
 //	a stale copy after a failed load        fill.serveStale looks up again; usableIn refuses what is revoked
-//	a fragment that a page took earlier     the last look judges all of them after the last wait
+//	a page's flight from before the write   the last look judges its fragments once none can join: Composition.composeSoundly
+//	a fragment that a page took earlier     the same, after the last wait
 //	a page that is kept                     its number is taken before its fragments are judged
-//	L2, when the invalidation failed        it is not read until all of them were repeated: trust.go
+//	L2, when the invalidation failed        the writer's process does not read it until all of them were repeated: trust.go;
+//	                                        others do so once they find the undelivered event: Cache.Distrust
 //	L2, when Redis has lost its last writes the subscription was lost as well: listener.Lost
 //	L2, when it has lost a tag              absent ids equal nothing: fence.IDs
 //	another process's L1                    it hears of the write, or its copies end after five seconds
@@ -97,8 +101,8 @@
 // A caller declares with fragment.go, source.go, page.go, key.go and policy.go.
 //
 // A read of a page goes through page.go (the hit, and what follows), compose.go (what the
-// page's function calls), lastlook.go (why the page shows no fragment that is too old) and
-// pageflight.go.
+// page's function calls), pageflight.go, and lastlook.go (why the page shows no fragment that is
+// too old).
 //
 // A read of a fragment goes through source.go (the hit in L1) and read.go (everything else).
 // read.go uses lookup.go (what L2 has, and what may be served of it), lease.go and wait.go

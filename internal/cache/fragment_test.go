@@ -42,7 +42,7 @@ func TestTypedKeyComesToTheLoadAsItWasAskedFor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]Tag{Tag(fmt.Sprint("row:", want.Row)), Everything}, f.source.tags(k)); diff != "" {
+		if diff := cmp.Diff([]Tag{Tag(fmt.Sprint("row:", want.Row)), Everything}, f.source.spec.tags(k)); diff != "" {
 			t.Fatalf("tags (-want +got):\n%s", diff)
 		}
 	})

@@ -37,7 +37,7 @@ func (c *Cache) Inspect(ctx context.Context, key string) (i Inspection, found bo
 		i, found = c.inspectPage(k)
 		return i, found, nil
 	}
-	i = Inspection{Key: k.text, Tags: s.tags(k)}
+	i = Inspection{Key: k.text, Tags: s.spec.tags(k)}
 	r := c.l2.Tier.Lookup(ctx, nil, []remote.Query{{Key: k.text, Tags: i.Tags}}, false)[0]
 	switch {
 	case errors.Is(r.Err, remote.ErrNone):

@@ -26,7 +26,7 @@ type Invalidation struct {
 func Changed(tags ...Tag) Invalidation { return Invalidation{Tags: tags} }
 
 // Revoked is an invalidation of tags whose content was withdrawn: a deleted post, a removed
-// member. An old copy is never served again.
+// member. Whoever knows of it never serves an old copy again.
 func Revoked(tags ...Tag) Invalidation { return Invalidation{Tags: tags, Revoke: true} }
 
 // Invalidate tells both tiers what a write has changed. Call it after the commit and before
@@ -68,11 +68,14 @@ func (l listener) FillEnded(key string, how remote.FillResult) { l.cache.waiters
 // repeated.
 func (l listener) Lost() {
 	l.cache.l2.trust.lose(subscriptionLost)
-	l.Subscribed()
+	l.missed()
 }
 
-// Subscribed is called when messages may have been missed.
-func (l listener) Subscribed() {
+// Subscribed is called when the subscription works. Messages before that were missed.
+func (l listener) Subscribed() { l.missed() }
+
+// missed lets nothing count that was read before now.
+func (l listener) missed() {
 	l.cache.fence.Missed()
 	l.cache.waiters.tellAll(remote.Unknown)
 }

@@ -145,6 +145,15 @@ func (s *spec) split(text string) Key {
 	return k
 }
 
+// tags returns the tags of a copy under k: those of the Spec, and the one of everything.
+func (s *spec) tags(k Key) []Tag {
+	var tags []Tag
+	if s.Tags != nil {
+		tags = append(tags, s.Tags(k)...)
+	}
+	return append(tags, Everything)
+}
+
 const hexDigits = "0123456789ABCDEF"
 
 // mustEscape reports the bytes that would make a key ambiguous (the separators),

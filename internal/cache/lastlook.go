@@ -21,7 +21,7 @@ import (
 //     has changed it, and then joined, must not see it unless its load fails.
 //  4. Read the ids. Only Redis can say whether a stale fragment was revoked. So the page
 //     asks whether L2 is trusted, then reads the ids of now. They must be the fragment's
-//     own. The page leaves this out only if it has waited for nothing since the ids were
+//     own: those of the lookup that it was judged by. The page leaves this out only if it has waited for nothing since the ids were
 //     read that the fragment was judged by, the fragment counts, and it was read after the
 //     last read joined the flight.
 //  5. Again. What fails in 3 or 4 is forgotten, the page's function runs again, which fetches
@@ -39,9 +39,9 @@ import (
 // Whatever is heard after 2 ends the kept page. Nothing else needs to be judged: not a
 // fragment when it is first used or when it arrives, nor the answer by those that joined.
 
-// How often a page looks, at most. A fragment that is overtaken again and again is answered
-// once it was fetched since the flight was closed, and the page is not kept; so is a stale
-// fragment that is changed again and again. A fragment that a later run is the first to use
+// How often a page looks, at most. If fragments are overtaken again and again, the page is
+// answered once all of them were fetched since the flight was closed, and it is not kept. The
+// same holds for a stale fragment that is changed again and again. A fragment that a later run is the first to use
 // may be older than that. A stale page gets one more look for what is revoked, and fails
 // then.
 const (
@@ -49,8 +49,8 @@ const (
 	staleLooks = freshLooks + 1
 )
 
-// compose composes the page in a flight, by the steps above.
-func (m *Composition) compose() answer {
+// composeSoundly composes the page in a flight, by the steps above.
+func (m *Composition) composeSoundly() answer {
 	c := m.cache
 	closed := uint64(0) // the number at the first look
 	for look := 1; ; look++ {
@@ -74,7 +74,7 @@ func (m *Composition) compose() answer {
 			clean, least = !slices.ContainsFunc(m.wants, m.overtaken), fence.Revoked
 			forgotten = m.forget(func(w *want) bool { return m.overtaken(w) && w.answer.snapshot.Number <= closed })
 		}
-		if forgotten == 0 && m.staleSince(joined) { // 4
+		if forgotten == 0 && m.mustRecheckStale(joined) { // 4
 			if forgotten = m.forgetInvalidated(least); forgotten > 0 && look >= staleLooks {
 				return answer{err: fmt.Errorf("%w: %s has a stale fragment that may have been revoked", ErrUnavailable, m.key)}
 			}
@@ -88,6 +88,16 @@ func (m *Composition) compose() answer {
 		}
 		return m.keep(a, n) // 6
 	}
+}
+
+// close keeps reads from joining the flight, and returns the number when one last did.
+func (p *pageFlights) close(k Key, f *pageFlight) (joined uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.byKey[k.text] == f { // else a younger one has taken its place
+		delete(p.byKey, k.text)
+	}
+	return f.lastJoin
 }
 
 // stale reports whether a fragment that was used is.
@@ -117,10 +127,10 @@ func (m *Composition) forget(which func(*want) bool) (n int) {
 	return n
 }
 
-// staleSince reports whether a stale fragment must be looked at again: unless it was
+// mustRecheckStale reports whether a stale fragment must be judged by the ids of now: unless it was
 // judged by ids that were read after the last read joined, and nothing was waited for
 // since.
-func (m *Composition) staleSince(joined uint64) bool {
+func (m *Composition) mustRecheckStale(joined uint64) bool {
 	return slices.ContainsFunc(m.wants, func(w *want) bool {
 		a := &w.answer
 		return m.stale(w) &&
@@ -200,7 +210,7 @@ func (m *Composition) keep(a answer, n uint64) answer {
 	fragments[0], fragments[first] = fragments[first], fragments[0]
 	a.snapshot = c.fence.SnapshotAt(n, m.tags()) // its versions, after the number
 	if c.fence.Counts(&a.snapshot) {             // minVersion, after the versions
-		c.keep(stored{answer: a, key: m.key, fragments: fragments}, until, m.page.size(a.value))
+		c.keep(localCopy{answer: a, key: m.key, fragments: fragments}, until, m.page.size(a.value))
 	}
 	return a
 }
@@ -209,7 +219,7 @@ func (m *Composition) keep(a answer, n uint64) answer {
 func (m *Composition) call() (v any, err error) {
 	m.run++
 	m.failed = nil
-	v, err = m.page.compose(m)
+	v, err = m.page.function(m)
 	switch {
 	case m.missing:
 		return nil, errMissing

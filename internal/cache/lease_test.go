@@ -211,7 +211,7 @@ func TestWhatIsBeingStoredAnswersWhoWasRefusedItsLease(t *testing.T) {
 		t.Run(when, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				p := f.process()
-				p.l1 = local.New[stored](-1, 0, 0)
+				p.l1 = local.New[localCopy](-1, 0, 0)
 				f.origin.set("a", "old")
 				atMiss := p.gate.holdAfter("cf:e:{row/1|name=a}")
 				first := later(p.row, "a") // is about to ask for the lease
@@ -307,7 +307,7 @@ func TestLeaseIsNotTakenFromAnotherProcess(t *testing.T) {
 func TestLeaseThatCouldNotBeGivenBackIsTaken(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l1 = local.New[stored](-1, 0, 0)
+		p.l1 = local.New[localCopy](-1, 0, 0)
 		f.origin.set("a", "v")
 		p.gate.refuse("'SET', KEYS[1], ARGV[2]")
 		p.gate.refuse("'UNLINK', KEYS[1]")

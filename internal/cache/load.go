@@ -7,25 +7,6 @@ import (
 	"time"
 )
 
-// source is a Source without its type parameter: what the inside of the package works on.
-type source struct {
-	cache  *Cache
-	spec   *spec
-	load   func(context.Context, Key) (any, error)
-	encode func(any) ([]byte, error)
-	decode func([]byte) (any, error)
-	stats  keyStats
-}
-
-// tags returns the tags of a copy under k: those of its Spec, and the one of everything.
-func (s *source) tags(k Key) []Tag {
-	var tags []Tag
-	if s.spec.Tags != nil {
-		tags = append(tags, s.spec.Tags(k)...)
-	}
-	return append(tags, Everything)
-}
-
 // call asks the origin and counts it.
 func (s *source) call(ctx context.Context, k Key) (any, error) {
 	began := time.Now()

@@ -36,14 +36,6 @@ func (f *fill) lookup(ctx context.Context) lookupResult {
 	return f.cache.lookup(ctx, f.budget, []remote.Query{f.query()}, false)[0]
 }
 
-// firstLookup is lookup, unless that was made together with others.
-func (f *fill) firstLookup(ctx context.Context) lookupResult {
-	if f.looked != nil {
-		return *f.looked
-	}
-	return f.lookup(ctx)
-}
-
 // fromL2 answers a read with what was found in L2, if that is fresh, or expired and may be
 // revalidated.
 func (f *fill) fromL2(found lookupResult) (answer, bool) {

@@ -54,7 +54,7 @@ type Snapshot struct {
 func (s *Source[T]) Snapshot(ctx context.Context, values ...string) Snapshot {
 	src := s.source
 	k := src.spec.split(string(src.spec.render(nil, values)))
-	found := src.cache.lookup(ctx, nil, []remote.Query{{Key: k.text, Tags: src.tags(k)}}, true)[0]
+	found := src.cache.lookup(ctx, nil, []remote.Query{{Key: k.text, Tags: src.spec.tags(k)}}, true)[0]
 	if found.Err != nil {
 		src.stats.softened(found.Err)
 	}

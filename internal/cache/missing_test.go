@@ -13,7 +13,7 @@ import (
 func TestAFloodOfWhatIsMissingEvictsNoFragment(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.alone()
-		p.l1 = local.New[stored](20, 1<<20, 1<<20)
+		p.l1 = local.New[localCopy](20, 1<<20, 1<<20)
 		spec := rowSpec("thing")
 		spec.Policy.Negative = maxL1Age
 		things := NewSource(p.Cache, spec, JSON[string]{}, f.origin.load)

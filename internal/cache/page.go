@@ -2,9 +2,6 @@ package cache
 
 import (
 	"context"
-	"time"
-
-	"example.com/communityfeed/internal/cache/breaker"
 )
 
 // A PageSpec declares the key of a page. It has no policy and no tags: a page is as fresh
@@ -23,11 +20,11 @@ type Page[T any] struct{ page *page }
 
 // page is a Page without its type parameter.
 type page struct {
-	cache   *Cache
-	spec    *spec
-	compose func(*Composition) (any, error)
-	size    func(any) int
-	stats   keyStats
+	cache    *Cache
+	spec     *spec
+	function func(*Composition) (any, error)
+	size     func(any) int
+	stats    keyStats
 }
 
 // NewPage declares a page. compose makes it of its key and of fragments, which it names by
@@ -43,7 +40,7 @@ func NewPage[T any](c *Cache, s PageSpec, size func(T) int, compose func(*Compos
 		cache: c,
 		spec:  compiled,
 		size:  func(v any) int { return size(v.(T)) },
-		compose: func(m *Composition) (v any, err error) {
+		function: func(m *Composition) (v any, err error) {
 			defer recoverTo(&err)
 			return compose(m)
 		},
@@ -109,44 +106,6 @@ func (p *page) read(ctx context.Context, k Key) answer {
 		p.stats.count(a, joined)
 		return a
 	}
-}
-
-// join returns the flight for a read to wait for, and whether it was under way. A flight is
-// joined until its composition looks for the first time, and not once a fragment of it is
-// five seconds old.
-func (p *page) join(k Key) (f *pageFlight, joined bool) {
-	c := p.cache
-	flights := &c.pageFlights
-	flights.mu.Lock()
-	defer flights.mu.Unlock()
-	if f := flights.byKey[k.text]; f != nil && c.now()-time.Duration(f.oldest.Load()) < maxL1Age {
-		f.lastJoin = c.fence.Number()
-		return f, true
-	}
-	f = &pageFlight{lastJoin: c.fence.Number(), done: make(chan struct{})}
-	f.oldest.Store(int64(c.now()))
-	if !c.spawn(func(root context.Context) { p.fly(root, f, k) }) {
-		return nil, false
-	}
-	if flights.byKey == nil {
-		flights.byKey = make(map[string]*pageFlight)
-	}
-	flights.byKey[k.text] = f
-	return f, false
-}
-
-// fly runs a page flight to its end.
-func (p *page) fly(root context.Context, f *pageFlight, k Key) {
-	c := p.cache
-	ctx, cancel := context.WithTimeout(root, c.o.fillLife())
-	defer cancel()
-	f.answer.err = errEnded
-	defer func() { // also when the composition ends its goroutine
-		c.pageFlights.close(k, f)
-		close(f.done)
-	}()
-	m := &Composition{cache: c, page: p, key: k, ctx: ctx, flight: f, probe: new(breaker.Probe)}
-	f.answer = m.compose()
 }
 
 // composeAtOnce composes a page in its reader's goroutine. It reports false when L1 lacks

@@ -1,8 +1,12 @@
 package cache
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"example.com/communityfeed/internal/cache/breaker"
 )
 
 // A pageFlight is the one composition of a page that a process has under way and that
@@ -20,12 +24,39 @@ type pageFlights struct {
 	byKey map[string]*pageFlight
 }
 
-// close keeps reads from joining the flight, and returns the number when one last did.
-func (p *pageFlights) close(k Key, f *pageFlight) (joined uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.byKey[k.text] == f { // else a younger one has taken its place
-		delete(p.byKey, k.text)
+// join returns the flight for a read to wait for, and whether it was under way. A flight is
+// joined until its last look begins, and not once a fragment of it is five seconds old.
+func (p *page) join(k Key) (f *pageFlight, joined bool) {
+	c := p.cache
+	flights := &c.pageFlights
+	flights.mu.Lock()
+	defer flights.mu.Unlock()
+	if f := flights.byKey[k.text]; f != nil && c.now()-time.Duration(f.oldest.Load()) < maxL1Age {
+		f.lastJoin = c.fence.Number()
+		return f, true
 	}
-	return f.lastJoin
+	f = &pageFlight{lastJoin: c.fence.Number(), done: make(chan struct{})}
+	f.oldest.Store(int64(c.now()))
+	if !c.spawn(func(root context.Context) { p.fly(root, f, k) }) {
+		return nil, false
+	}
+	if flights.byKey == nil {
+		flights.byKey = make(map[string]*pageFlight)
+	}
+	flights.byKey[k.text] = f
+	return f, false
+}
+
+// fly runs a page flight to its end.
+func (p *page) fly(root context.Context, f *pageFlight, k Key) {
+	c := p.cache
+	ctx, cancel := context.WithTimeout(root, c.o.fillLife())
+	defer cancel()
+	f.answer.err = errEnded
+	defer func() { // also when the composition ends its goroutine
+		c.pageFlights.close(k, f)
+		close(f.done)
+	}()
+	m := &Composition{cache: c, page: p, key: k, ctx: ctx, flight: f, probe: new(breaker.Probe)}
+	f.answer = m.composeSoundly()
 }

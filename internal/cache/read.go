@@ -27,7 +27,7 @@ type fill struct {
 	*source
 	key    Key
 	tags   []Tag
-	budget *remote.Budget // what this read may still give to Redis; nil: one timeout for each call
+	budget *remote.Budget // what the fill may still give to Redis; nil: one timeout for each call
 
 	// What a page wants of the fills that it begins.
 	probe     *breaker.Probe // its loads are one probe
@@ -35,9 +35,9 @@ type fill struct {
 	onlyFresh bool           // an expired copy is loaded again at once, not served meanwhile
 
 	refreshes bool                           // it was begun behind a copy that is served, and no read joins it
-	looked    *lookupResult                  // the first lookup, if it was made together with others
+	looked    *lookupResult                  // the first lookup; nil until it was made
 	lease     *heldLease                     // nil until this process has it
-	snapshot  atomic.Pointer[fence.Snapshot] // under which it was begun, or has claimed the lease; it says whether the fill may be joined
+	snapshot  atomic.Pointer[fence.Snapshot] // of the last lookup, or of the claim; it says whether the fill may be joined
 
 	done   chan struct{}
 	answer answer // set before done is closed
@@ -57,7 +57,7 @@ func (s *source) read(ctx context.Context, k Key) answer {
 }
 
 func (s *source) newFill(k Key) *fill {
-	f := &fill{source: s, key: k, tags: s.tags(k), done: make(chan struct{})}
+	f := &fill{source: s, key: k, tags: s.spec.tags(k), done: make(chan struct{})}
 	snapshot := s.cache.snapshot(f.tags)
 	f.snapshot.Store(&snapshot)
 	return f
@@ -156,8 +156,9 @@ func (f *fill) run(root context.Context) {
 	a = f.resolve(ctx)
 }
 
-// end gives a fill its answer, which was there at a number of the fence. While what it has loaded is still being stored, it may be
-// joined: it answers at once, which L2 cannot do yet.
+// end gives a fill its answer. at is the number of the fence when the answer was there. What
+// was loaded may still be being stored. Until it is, the fill may be joined: it answers at
+// once, which L2 cannot do yet.
 func (f *fill) end(a answer, at uint64) {
 	f.answer, f.ended = a, at
 	stored := f.budget.Unsettled()
@@ -173,14 +174,18 @@ func (f *fill) end(a answer, at uint64) {
 
 // resolve finds the answer: in L2 if the policy allows, else by a load.
 func (f *fill) resolve(ctx context.Context) answer {
-	found := f.firstLookup(ctx)
-	if a, ok := f.fromL2(found); ok {
-		return a
+	if f.looked == nil { // else that has not answered it
+		found := f.lookup(ctx)
+		if a, ok := f.fromL2(found); ok {
+			return a
+		}
+		f.looked = &found
 	}
+	found := *f.looked
 	if errors.Is(found.Err, remote.ErrNone) {
-		// A read that found nothing in L1 may have been overtaken by a whole fill before
-		// it began this one. What that has brought is also in L2, where there is one.
-		if a, ok := f.cache.fromL1(f.cache.l1.Get([]byte(f.key.text))); ok {
+		// Another fill may have come and gone between the look into L1 that found nothing
+		// and this one. What that has brought is also in L2, where there is one.
+		if a, ok := f.cache.answerOfEntry(f.cache.l1.Get([]byte(f.key.text))); ok {
 			return a
 		}
 	}
@@ -211,7 +216,7 @@ func (f *fill) obtain(ctx context.Context, found lookupResult) answer {
 	})
 }
 
-// reporting loads, and tells the origin's breaker how that ended. The breaker must be told in
+// reporting loads, or waits for a load, and tells the origin's breaker how that ended. The breaker must be told in
 // any case: the load may be a probe.
 func (f *fill) reporting(load func() answer) (a answer) {
 	a.err = errEnded
@@ -290,7 +295,7 @@ func (f *fill) refused(found lookupResult) (answer, bool) {
 // has it. What that fill has loaded answers before it is stored, if it still counts. It does
 // not answer a page that has read ids since, and found the fragment revoked.
 func (f *fill) beingStored() (answer, bool) {
-	a, ok := f.cache.fromL1(f.cache.leases.copyOf(f.key.text))
+	a, ok := f.cache.answerOfEntry(f.cache.leases.copyOf(f.key.text))
 	return a, ok && a.snapshot.Number > f.above
 }
 
@@ -314,7 +319,7 @@ func (f *fill) fillLeased(ctx context.Context, found lookupResult) (a answer) {
 	return a
 }
 
-// load loads under a snapshot that was taken before, and stores: in L2 if the fill holds the
+// loadAndStore loads under a snapshot that was taken before, and stores: in L2 if the fill holds the
 // lease, in L1 if nothing was heard meanwhile.
 func (f *fill) loadAndStore(ctx context.Context, snapshot fence.Snapshot) answer {
 	c := f.cache

@@ -8,7 +8,7 @@ import (
 	"example.com/communityfeed/internal/cache/remote"
 )
 
-// refresh fills a key in the background while its old copy is served. It takes the lease,
+// refreshBehind fills a key in the background while its old copy is served. It takes the lease,
 // but no read joins it: a read that needs a copy from after a write must not get an older
 // one by joining. Nor does it ask again what has just failed: the old copy is served to
 // many.

@@ -96,7 +96,7 @@ func TestLeaseWhoseAnswerCameTooLateIsGivenBack(t *testing.T) {
 func TestLeaseWhoseAnswerCameTooLateDoesNotLockItsKey(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {
 		p := f.process()
-		p.l1 = local.New[stored](-1, 0, 0)
+		p.l1 = local.New[localCopy](-1, 0, 0)
 		f.origin.set("a", "v")
 		p.client.AddHook(&answeredLate{name: "set"})
 		atRelease := p.gate.holdBefore("'UNLINK', KEYS[1]") // nor is it given back soon

@@ -389,7 +389,7 @@ func TestRefreshGoesOnWhileL2IsDistrusted(t *testing.T) {
 		f.origin.set("a", "new")
 		row := p.row.source
 		k := row.spec.split("row/1|name=a")
-		row.refreshBehind(k, row.tags(k))
+		row.refreshBehind(k, row.spec.tags(k))
 		synctest.Wait()
 		got, how := p.read("a")
 		equal(t, "the copy", got, "new")

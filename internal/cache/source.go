@@ -10,6 +10,16 @@ import (
 // nothing of the caller that happened to be first.
 type Source[T any] struct{ source *source }
 
+// source is a Source without its type parameter: what the inside of the package works on.
+type source struct {
+	cache  *Cache
+	spec   *spec
+	load   func(context.Context, Key) (any, error)
+	encode func(any) ([]byte, error)
+	decode func([]byte) (any, error)
+	stats  keyStats
+}
+
 // NewSource binds a load to its key. It panics when the Spec is malformed or its name and
 // version are taken: both are mistakes in the program, found at start.
 //
@@ -95,7 +105,7 @@ func fetch[T any](ctx context.Context, s *source, text []byte) (Result[T], error
 
 // hit looks into L1 and reports whether what is there answers a read, and for how long it
 // is still fresh.
-func (s *source) hit(text []byte) (hit *stored, left time.Duration, ok bool) {
+func (s *source) hit(text []byte) (hit *localCopy, left time.Duration, ok bool) {
 	c := s.cache
 	e := c.l1.Get(text)
 	if e == nil {

@@ -53,7 +53,7 @@ type KeyStats struct {
 
 	ServedStale map[string]uint64 // stale copies that answered a fill: refreshing (expired, while a refresh runs), expired or changed (because the load failed)
 	Refused     map[string]uint64 // what L2 did not take: lease_lost, overtaken (of Set and WriteThrough: L2 has moved on) or error
-	Waits       map[string]uint64 // waits for another process's fill, by how they ended: stored, not_stored, failed, unknown (looked for itself) or given_up
+	Waits       map[string]uint64 // waits for the fill that has the lease, by how they ended: stored, not_stored, failed, unknown (looked for itself) or given_up
 }
 
 // keyStats are the counters behind KeyStats.

@@ -76,7 +76,7 @@ func (s *source) writeThrough(ctx context.Context, k Key, write func(context.Con
 
 // freshCopy returns a fresh copy whose ids are known: the one in L1, or else the one in L2.
 func (f *fill) freshCopy(ctx context.Context) (answer, bool) {
-	if a, ok := f.cache.fromL1(f.cache.l1.Get([]byte(f.key.text))); ok && a.err == nil && a.snapshot.IDs != nil {
+	if a, ok := f.cache.answerOfEntry(f.cache.l1.Get([]byte(f.key.text))); ok && a.err == nil && a.snapshot.IDs != nil {
 		return a, true
 	}
 	found := f.lookup(ctx)

@@ -32,7 +32,7 @@ func (p Page) route() Route {
 }
 
 // Composing is what a page's function sees: the page's key, and the fragments that it
-// names by [cache.Source.Want]. It reaches nothing of the request and nothing of the
+// names by [cache.Fragments.Want]. It reaches nothing of the request and nothing of the
 // caller but what the page declares.
 type Composing struct {
 	*cache.Composition

@@ -138,7 +138,7 @@ func NotGiven(err error) bool {
 type FillResult byte
 
 const (
-	Stored    FillResult = 'L' // an entry was stored
+	Stored    FillResult = 'L' // an entry was stored, or is about to be
 	NotStored FillResult = 'R' // nothing was stored: look for yourself
 	Failed    FillResult = 'F' // the load failed
 	Unknown   FillResult = '?' // the subscription was lost, or nothing was said: look for yourself
