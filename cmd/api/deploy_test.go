@@ -71,7 +71,7 @@ func (b build) refuses(t *testing.T, diff string, args ...string) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // or it would serve for good
 	defer cancel()
 	output, _ := b.command(ctx, args...).CombinedOutput()
-	if !strings.Contains("\n"+string(output), "\n"+diff) || !strings.HasSuffix(string(output), "api: the cache keys are not those on record\n") {
+	if !strings.Contains("\n"+string(output), "\n"+diff) || !strings.HasSuffix(string(output), "api: the cache keys are not those registered\n") {
 		t.Errorf("api %q shows\n%s\nand not\n%s", args, output, diff)
 	}
 }
@@ -120,7 +120,7 @@ func TestTwoBuildsRunBesideEachOtherAndShareNoEntryOfTheKeyThatDiffers(t *testin
 	before := buildWith(t)
 	after := buildWith(t, slices.Concat(density, newVersions)...)
 	args, _ := seeded(t)
-	const isNew = "feed.page/2 is not in the record in Redis. Beside feed.page/1:\n\n    id  user  locale  feed_v2  +density  after  limit\n"
+	const isNew = "feed.page/2 is not in the registry in Redis. Beside feed.page/1:\n\n    id  user  locale  feed_v2  +density  after  limit\n    the value gained \"density\"\n"
 
 	old := before.serve(t, args...)
 	old.end()
@@ -145,9 +145,9 @@ func TestTwoBuildsRunBesideEachOtherAndShareNoEntryOfTheKeyThatDiffers(t *testin
 	wantPage(t, old, 43, "100", "MISS") // nothing is kept of this reader
 	wantPage(t, old, 42, "100", "")     // its own, if it is kept still
 
-	record := deployedAt(t, args)
-	record.wantEntries(t, "feed.shared/4|", "|density=", false)
-	record.wantEntries(t, "feed.shared/5|", "|density=", true)
+	registry := deployedAt(t, args)
+	registry.wantEntries(t, "feed.shared/4|", "|density=", false)
+	registry.wantEntries(t, "feed.shared/5|", "|density=", true)
 }
 
 // A build whose author has forgotten the version: it does not come past the check,
@@ -156,16 +156,16 @@ func TestABuildThatChangesAKeyUnderItsNumberIsRefusedEverywhere(t *testing.T) {
 	forgetful := buildWith(t, density...)
 	args, _ := seeded(t)
 	serve(t, args...)
-	record := deployedAt(t, args)
-	const differs = "feed.page/1 has other dimensions than in %:\n\n    id  user  locale  feed_v2  +density  after  limit\n\n  density came. Give the key version 2 where it is declared, then "
-	inManifest, inRecord := strings.ReplaceAll(differs, "%", "keys.manifest"), strings.ReplaceAll(differs, "%", "the record in Redis")
+	registry := deployedAt(t, args)
+	const differs = "feed.page/1 differs from %:\n\n    id  user  locale  feed_v2  +density  after  limit\n    the value gained \"density\"\n\n  Give the key version 2 where it is declared, then "
+	inManifest, inRegistry := strings.ReplaceAll(differs, "%", "keys.manifest"), strings.ReplaceAll(differs, "%", "the registry in Redis")
 
 	forgetful.refuses(t, inManifest, "keys", "check")
 	forgetful.refuses(t, inManifest, "keys", "check", "--migrate-cache-key")
-	forgetful.refuses(t, inRecord, append([]string{"keys", "check", "--manifest=", "--deployed", "--migrate-cache-key"}, record.flags...)...)
-	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
-	forgetful.refuses(t, inRecord, append([]string{"serve", "--dev", "--migrate-cache-key"}, args...)...)
-	record.want(t, ownKeys(t))
+	forgetful.refuses(t, inRegistry, append([]string{"keys", "check", "--manifest=", "--deployed", "--migrate-cache-key"}, registry.flags...)...)
+	forgetful.refuses(t, inRegistry, append([]string{"serve", "--dev", "--listen=127.0.0.1:0"}, args...)...)
+	forgetful.refuses(t, inRegistry, append([]string{"serve", "--dev", "--migrate-cache-key"}, args...)...)
+	registry.want(t, ownKeys(t))
 }
 
 // wantApart reads a page that was never read: each of two processes loads what is on it,
@@ -214,5 +214,5 @@ func deployedAt(t *testing.T, args []string) *inRedis {
 		i := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, flag) })
 		return strings.TrimPrefix(args[i], flag)
 	}
-	return recordAt(t, at("--redis-url="), at("--redis-prefix="))
+	return registryIn(t, at("--redis-url="), at("--redis-prefix="))
 }

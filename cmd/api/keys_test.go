@@ -2,15 +2,17 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"example.com/communityfeed/internal/cache/manifest"
@@ -43,29 +45,43 @@ func without(keys manifest.Manifest, head string) manifest.Manifest {
 	return keys
 }
 
-// with is keys and one more, or another one.
-func with(keys manifest.Manifest, head, composition string) manifest.Manifest {
+// with is keys and one more, or another one. It has the shape that is given, or of a key that
+// is there.
+func with(keys manifest.Manifest, head, dims string, shape ...string) manifest.Manifest {
 	keys = maps.Clone(keys)
-	keys[head] = composition
+	c := keys[head]
+	c.Dims, c.Shape = dims, cmp.Or(strings.Join(shape, ""), c.Shape)
+	keys[head] = c
 	return keys
 }
 
-// inRedis is a Redis of the test's own, with a record in it.
-type inRedis struct {
-	*redis.Client
-	flags []string
-	key   string
-	tier  *remote.Redis
+// unshaped is keys as the version before has them, but for those that are named.
+func unshaped(keys manifest.Manifest, but ...string) manifest.Manifest {
+	keys = maps.Clone(keys)
+	for head, c := range keys {
+		if !slices.Contains(but, head) {
+			keys[head] = manifest.Composition{Dims: c.Dims}
+		}
+	}
+	return keys
 }
 
-func withRecord(t *testing.T, recorded manifest.Manifest) *inRedis {
+// inRedis is a Redis of the test's own, with a registry in it.
+type inRedis struct {
+	*redis.Client
+	flags       []string
+	key, shapes string // of the registry
+	tier        *remote.Redis
+}
+
+func withRegistry(t *testing.T, registered manifest.Manifest) *inRedis {
 	t.Helper()
-	r := recordAt(t, testenv.Redis(t), testenv.Prefix(t))
-	r.put(t, recorded)
+	r := registryIn(t, testenv.Redis(t), testenv.Prefix(t))
+	r.put(t, registered)
 	return r
 }
 
-func recordAt(t *testing.T, url, prefix string) *inRedis {
+func registryIn(t *testing.T, url, prefix string) *inRedis {
 	t.Helper()
 	o, err := redis.ParseURL(url)
 	if err != nil {
@@ -75,38 +91,38 @@ func recordAt(t *testing.T, url, prefix string) *inRedis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &inRedis{redis.NewClient(o), []string{"--redis-url=" + url, "--redis-prefix=" + prefix}, prefix + "keys", tier}
+	r := &inRedis{redis.NewClient(o), []string{"--redis-url=" + url, "--redis-prefix=" + prefix}, prefix + "keys", prefix + "shapes", tier}
 	t.Cleanup(func() { tier.Close(); r.Close() })
 	return r
 }
 
-func (r *inRedis) put(t *testing.T, recorded manifest.Manifest) {
+func (r *inRedis) put(t *testing.T, registered manifest.Manifest) {
 	t.Helper()
-	for head, composition := range recorded {
-		if err := r.HSet(t.Context(), r.key, head, composition).Err(); err != nil {
-			t.Fatal(err)
+	pipe := r.TxPipeline()
+	r.queue(t, pipe, registered)
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (r *inRedis) queue(t *testing.T, pipe redis.Pipeliner, registered manifest.Manifest) {
+	for head, c := range registered {
+		pipe.HSet(t.Context(), r.key, head, c.Dims)
+		if c.Shape != "" {
+			pipe.HSet(t.Context(), r.shapes, head, c.Shape)
 		}
 	}
 }
 
-func (r *inRedis) want(t *testing.T, recorded manifest.Manifest) {
+func (r *inRedis) want(t *testing.T, registered manifest.Manifest) {
 	t.Helper()
 	now, err := manifest.NewRegistry(r.tier).Read(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(recorded, now); diff != "" {
-		t.Errorf("the record in Redis (-want +got):\n%s", diff)
+	if diff := gocmp.Diff(registered, now); diff != "" {
+		t.Errorf("the registry in Redis (-want +got):\n%s", diff)
 	}
-}
-
-func manifestText(t *testing.T, m manifest.Manifest) string {
-	t.Helper()
-	var b strings.Builder
-	if _, err := m.WriteTo(&b); err != nil {
-		t.Fatal(err)
-	}
-	return b.String()
 }
 
 func TestTheCommittedManifestHasEveryKey(t *testing.T) {
@@ -117,24 +133,31 @@ func TestTheCommittedManifestHasEveryKey(t *testing.T) {
 	if parsed, err := manifest.Parse(printed); code != 0 || err != nil || !maps.Equal(parsed, ownKeys(t)) {
 		t.Errorf("exit code %d, %v:\n%s", code, err, printed)
 	}
+	for head, c := range ownKeys(t) {
+		if c.Shape == "" {
+			t.Errorf("%s declares no type of its value: its shape could change unnoticed", head)
+		}
+	}
 }
 
-func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
+func TestKeysCheckFailsOrRegistersAsItSays(t *testing.T) {
 	keys := ownKeys(t)
 	older := without(keys, "products.one/1")
 	other := with(keys, "products.one/1", "|id=|user=")
 	more := with(keys, "products.one/9", "|sku=")
+	reshaped := with(keys, "products.one/1", "|id=", strings.Replace(keys["products.one/1"].Shape, "stock:integer", "stock:string", 1))
+	older1, shape1 := unshaped(keys, slices.DeleteFunc(slices.Collect(maps.Keys(keys)), func(h string) bool { return h == "products.one/1" })...), "the shape of products.one/1"
 	none := manifest.Manifest{}
 	all := fmt.Sprintf("All %d keys are as in ", len(keys))
 	every := strings.Join(keys.Diff(none).New, ", ")
 	const (
-		redis   = "the record in Redis"
-		added   = "Recorded in "
+		redis   = "the registry in Redis"
+		added   = "Registered in "
 		gone    = "products.one/9 is in "
 		goneEnd = " and not in this program (any more). It stays there, so that nobody uses its number again.\n"
 		isNew   = " is not in "
-		changed = " has other dimensions than in "
-		refused = "api: the cache keys are not those on record\n"
+		changed = " differs from "
+		refused = "api: the cache keys are not those registered\n"
 		file    = "keys.manifest"
 	)
 	committing := "run\n      go run ./cmd/api keys check --migrate-cache-key\n  and commit keys.manifest.\n\n"
@@ -143,17 +166,21 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 		return "products.one/1" + isNew + place + ":\n\n    id\n\n  If that is meant, " + remedy
 	}
 	changedIn := func(place, remedy string) string {
-		return "products.one/1" + changed + place + ":\n\n    id  -user\n\n  user went. Give the key version 2 where it is declared, then " + remedy
+		return "products.one/1" + changed + place + ":\n\n    id  -user\n\n  Give the key version 2 where it is declared, then " + remedy
+	}
+
+	reshapedIn := func(place, remedy string) string {
+		return "products.one/1" + changed + place + ":\n\n    id\n    stock became integer, was string\n\n  Give the key version 2 where it is declared, then " + remedy
 	}
 
 	tests := []struct {
-		name             string
-		manifest, record manifest.Manifest // nil: not looked at
-		migrate          bool
-		want             string
-		code             int
-		manifestAfter    manifest.Manifest // nil: as it was
-		recordAfter      manifest.Manifest
+		name               string
+		manifest, registry manifest.Manifest // nil: not looked at
+		migrate            bool
+		want               string
+		code               int
+		manifestAfter      manifest.Manifest // nil: as it was
+		registryAfter      manifest.Manifest
 	}{
 		{"as in the manifest", keys, nil, false, all + file + ".\n", 0, nil, nil},
 		{"new to the manifest", older, nil, false, newIn(file, committing) + refused, 1, nil, nil},
@@ -166,8 +193,8 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 			gone + file + goneEnd + added + file + ": products.one/1.\n", 0, more, nil},
 		{"as in both", keys, keys, false, all + file + ".\n" + all + redis + ".\n", 0, nil, nil},
 		{"a new installation", keys, none, false,
-			all + file + ".\nNothing is in " + redis + " yet: the first server that starts records its keys.\n", 0, nil, nil},
-		{"a new installation, recorded", keys, none, true,
+			all + file + ".\nNot yet in " + redis + ": " + every + ". The first server that starts registers it.\n", 0, nil, nil},
+		{"a new installation, registered", keys, none, true,
 			all + file + ".\n" + added + redis + ": " + every + ".\n", 0, nil, keys},
 		{"new to Redis", keys, older, false, newIn(redis, starting) + refused, 1, nil, nil},
 		{"new to Redis, meant", keys, older, true, all + file + ".\n" + added + redis + ": products.one/1.\n", 0, nil, keys},
@@ -176,6 +203,13 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 		{"other than in the manifest, new to Redis", other, older, true, changedIn(file, committing) + refused, 1, nil, nil},
 		{"other than in both", other, other, false, changedIn(file, committing) + changedIn(redis, starting) + refused, 1, nil, nil},
 		{"new to Redis, and no manifest", nil, older, true, added + redis + ": products.one/1.\n", 0, nil, keys},
+		{"another shape in the manifest", reshaped, nil, false, reshapedIn(file, committing) + refused, 1, nil, nil},
+		{"another shape in the manifest, meant", reshaped, nil, true, reshapedIn(file, committing) + refused, 1, nil, nil},
+		{"another shape in Redis, meant", older, reshaped, true, reshapedIn(redis, starting) + refused, 1, nil, nil},
+		{"no shape in the manifest", older1, nil, false, file + " has no shape yet of products.one/1: " + committing + refused, 1, nil, nil},
+		{"no shape in the manifest, meant", older1, nil, true, added + file + ": " + shape1 + ".\n", 0, keys, nil},
+		{"no shape in Redis", keys, older1, false, all + file + ".\nNot yet in " + redis + ": " + shape1 + ". The first server that starts registers it.\n", 0, nil, nil},
+		{"no shape in either, meant", older1, older1, true, added + file + ": " + shape1 + ".\n" + added + redis + ": " + shape1 + ".\n", 0, keys, keys},
 		{"in Redis alone", nil, more, false, gone + redis + goneEnd + all + redis + ".\n", 0, nil, nil},
 	}
 	for _, test := range tests {
@@ -186,13 +220,13 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 			args := []string{"keys", "check", "--manifest="}
 			if test.manifest != nil {
 				args[2] += file
-				if err := os.WriteFile(file, []byte(remark+manifestText(t, test.manifest)), 0o644); err != nil {
+				if err := os.WriteFile(file, []byte(remark+test.manifest.String()), 0o644); err != nil {
 					t.Fatal(err)
 				}
 			}
 			var deployed *inRedis
-			if test.record != nil {
-				deployed = withRecord(t, test.record)
+			if test.registry != nil {
+				deployed = withRegistry(t, test.registry)
 				args = append(append(args, "--deployed"), deployed.flags...)
 			}
 			if test.migrate {
@@ -201,7 +235,7 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 
 			output, code := runs(t, args...)
 			output = strings.ReplaceAll(output, file, "keys.manifest")
-			if diff := cmp.Diff(test.want, output); test.want != "" && diff != "" {
+			if diff := gocmp.Diff(test.want, output); test.want != "" && diff != "" {
 				t.Errorf("it prints (-want +got):\n%s", diff)
 			}
 			if code != test.code {
@@ -212,13 +246,13 @@ func TestKeysCheckFailsOrRecordsAsItSays(t *testing.T) {
 					want = test.manifestAfter
 				}
 				text, err := os.ReadFile(file)
-				if diff := cmp.Diff(remark+manifestText(t, want), string(text)); err != nil || diff != "" {
+				if diff := gocmp.Diff(remark+want.String(), string(text)); err != nil || diff != "" {
 					t.Errorf("the file, %v (-want +got):\n%s", err, diff)
 				}
 			}
-			if want := test.record; want != nil {
-				if test.recordAfter != nil {
-					want = test.recordAfter
+			if want := test.registry; want != nil {
+				if test.registryAfter != nil {
+					want = test.registryAfter
 				}
 				deployed.want(t, want)
 			}
@@ -245,35 +279,35 @@ func TestKeysCheckSaysWhatItLacks(t *testing.T) {
 		{"check --manifest= --deployed --redis-url=redis://127.0.0.1:1", "api: cache: registry of keys: dial tcp 127.0.0.1:1: connect: connection refused\n", exitFailed},
 	} {
 		output, code := runs(t, append([]string{"keys"}, strings.Fields(test.args)...)...)
-		if diff := cmp.Diff(test.want, output); diff != "" || code != test.code {
+		if diff := gocmp.Diff(test.want, output); diff != "" || code != test.code {
 			t.Errorf("keys %s: exit code %d, want %d (-want +got):\n%s", test.args, code, test.code, diff)
 		}
 	}
 }
 
-func TestKeysPruneTakesOutWhatThisProgramLacksAndOnlyWhenTold(t *testing.T) {
+func TestKeysPruneRemovesWhatThisProgramLacksAndOnlyWhenTold(t *testing.T) {
 	keys := ownKeys(t)
-	record := with(with(keys, "products.one/8", "|sku="), "products.one/9", "")
+	registered := with(with(keys, "products.one/8", "|sku=", "string"), "products.one/9", "")
 	const list = "products.one/8|sku=\nproducts.one/9\n"
-	const taken = " entries. A process that runs with one of these keys enters it again; one that starts with it is refused without --migrate-cache-key.\n"
+	const taken = " entries. A process that runs with one of these keys registers it again; one that starts with it is refused without --migrate-cache-key.\n"
 	for _, test := range []struct {
 		name, args string
-		record     manifest.Manifest
+		registered manifest.Manifest
 		want       string
 		code       int
 		after      manifest.Manifest
 		left       string // entries
 	}{
-		{"shown", "", record, list + "api: nothing was done: --yes takes these keys out of the record and deletes their entries\n", exitFailed, record, "178899"},
-		{"all", "--yes", record, list + "Taken out, with 4" + taken, 0, keys, "17"},
-		{"one", "--yes products.one/9", record, "products.one/9\nTaken out, with 2" + taken, 0, without(record, "products.one/9"), "1788"},
-		{"an own one", "--yes products.one/9 products.one/1", record, "api: products.one/1 is a key of this program\n", exitFailed, record, "178899"},
-		{"an unknown one", "--yes products.one/7", record, "api: products.one/7 is not on record; what this program does not have is: products.one/8, products.one/9\n", exitFailed, record, "178899"},
-		{"nothing", "--yes", keys, "There is nothing to take out: this program has every key on record.\n", 0, keys, "178899"},
+		{"shown", "", registered, list + "api: nothing was done: --yes removes these keys from the registry and deletes their entries\n", exitFailed, registered, "178899"},
+		{"all", "--yes", registered, list + "Removed, with 4" + taken, 0, keys, "17"},
+		{"one", "--yes products.one/9", registered, "products.one/9\nRemoved, with 2" + taken, 0, without(registered, "products.one/9"), "1788"},
+		{"an own one", "--yes products.one/9 products.one/1", registered, "api: products.one/1 is a key of this program\n", exitFailed, registered, "178899"},
+		{"an unknown one", "--yes products.one/7", registered, "api: products.one/7 is not registered; what this program does not have is: products.one/8, products.one/9\n", exitFailed, registered, "178899"},
+		{"nothing", "--yes", keys, "There is nothing to remove: this program has every key that is registered.\n", 0, keys, "178899"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := withRecord(t, test.record)
+			r := withRegistry(t, test.registered)
 			entries := strings.TrimSuffix(r.key, "keys") + "e:{products.one/"
 			for _, key := range []string{"1|id=1", "7", "8|sku=1", "8|sku=2", "9", "9|x=1"} {
 				if err := r.Set(t.Context(), entries+key+"}", "", time.Minute).Err(); err != nil {
@@ -282,7 +316,7 @@ func TestKeysPruneTakesOutWhatThisProgramLacksAndOnlyWhenTold(t *testing.T) {
 			}
 			args := append([]string{"keys", "prune"}, r.flags...)
 			output, code := runs(t, append(args, strings.Fields(test.args)...)...)
-			if diff := cmp.Diff(test.want, output); diff != "" || code != test.code {
+			if diff := gocmp.Diff(test.want, output); diff != "" || code != test.code {
 				t.Errorf("exit code %d, want %d (-want +got):\n%s", code, test.code, diff)
 			}
 			r.want(t, test.after)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/redis/go-redis/v9/logging"
 
+	"example.com/communityfeed/internal/cache/manifest"
 	"example.com/communityfeed/internal/embedded"
 )
 
@@ -50,7 +51,7 @@ func endings() []os.Signal {
 	return signals
 }
 
-// exitCode tells an error in one line, a drift of keys with its diff before that, and
+// exitCode tells an error in one line, a refusal of keys with its diff before that, and
 // returns what the program exits with.
 func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 	switch usage, wrong := errors.AsType[*usageError](err); {
@@ -62,8 +63,8 @@ func exitCode(ctx context.Context, err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "api: %s (see api %s--help)\n", oneLine(usage.error), usage.command)
 		return exitUsage
 	}
-	if drift, ok := errors.AsType[*driftError](err); ok {
-		fmt.Fprint(stderr, drift.diff)
+	if refused, ok := errors.AsType[*manifest.DiffError](err); ok {
+		fmt.Fprint(stderr, refused.Diff)
 	}
 	fmt.Fprintf(stderr, "api: %s\n", oneLine(err))
 	return exitFailed

@@ -38,7 +38,7 @@ type serveCmd struct {
 	StatementTimeout time.Duration `env:"STATEMENT_TIMEOUT" default:"3s" placeholder:"DURATION" group:"Postgres" help:"The server gives up on a statement after that."`
 
 	caching
-	MigrateCacheKey bool `env:"MIGRATE_CACHE_KEY" group:"Cache" help:"Start with cache keys that were never deployed, and record them in Redis: see docs/keys.md."`
+	MigrateCacheKey bool `env:"MIGRATE_CACHE_KEY" group:"Cache" help:"Start with cache keys that were never deployed, and register them in Redis: see docs/keys.md."`
 
 	LogFormat   string        `env:"LOG_FORMAT" enum:"json,text" default:"json" placeholder:"FORMAT" group:"Log" help:"json or text."`
 	LogLevel    string        `env:"LOG_LEVEL" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" group:"Log" help:"debug, info, warn or error."`
@@ -93,7 +93,7 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	if l2 != nil {
 		defer l2.Close()
 	}
-	keys, err := c.record(ctx, l2, log)
+	keys, err := c.register(ctx, l2, log)
 	if err != nil {
 		return err
 	}
@@ -138,10 +138,10 @@ func (c *serveCmd) Run(ctx context.Context, out streams) error {
 	return serving(ctx, service, listener, relay, outbox, keys)
 }
 
-// serving serves until ctx ends or the keys are refused. The relay and the record run
+// serving serves until ctx ends or the keys are refused. The relay and the registration run
 // beside it until the last request has been answered, not until the signal, and the
 // outbox is closed after all that write to it.
-func serving(ctx context.Context, service *server.Server, listener net.Listener, relay *events.Relay, outbox *events.Outbox, keys *record) (err error) {
+func serving(ctx context.Context, service *server.Server, listener net.Listener, relay *events.Relay, outbox *events.Outbox, keys *registration) (err error) {
 	defer func() {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), outboxTimeout)
 		defer cancel()
@@ -160,29 +160,30 @@ func serving(ctx context.Context, service *server.Server, listener net.Listener,
 	defer beside.Wait()
 	defer stop()
 	err = service.Serve(within, listener)
-	if refused, ok := errors.AsType[*driftError](context.Cause(within)); ok {
+	if refused, ok := errors.AsType[*manifest.DiffError](context.Cause(within)); ok {
 		err = errors.Join(refused, err)
 	}
 	return err
 }
 
-// record is this server's, once it has been let in, or Redis has not answered.
-func (c *serveCmd) record(ctx context.Context, l2 *remote.Redis, log *slog.Logger) (*record, error) {
+// register returns the registration of this server, once it is admitted or Redis has not
+// answered.
+func (c *serveCmd) register(ctx context.Context, l2 *remote.Redis, log *slog.Logger) (*registration, error) {
 	keys, err := programKeys()
 	if err != nil {
 		return nil, err
 	}
 	if l2 == nil {
-		return c.newRecord(keys, nil, log), nil
+		return c.newRegistration(keys, nil, log), nil
 	}
-	r := c.newRecord(keys, manifest.NewRegistry(l2), log)
+	r := c.newRegistration(keys, manifest.NewRegistry(l2), log)
 	return r, r.ask(ctx)
 }
 
-func (c *serveCmd) newRecord(keys manifest.Manifest, registry *manifest.Registry, log *slog.Logger) *record {
-	r := &record{
+func (c *serveCmd) newRegistration(keys manifest.Manifest, registry *manifest.Registry, log *slog.Logger) *registration {
+	r := &registration{
 		keys: keys, admit: c.MigrateCacheKey, registry: registry, log: log,
-		askEvery: time.Second, enterEvery: 10 * time.Second,
+		askEvery: time.Second, registerEvery: 10 * time.Second,
 	}
 	r.former.Store(true) // until it is known
 	return r

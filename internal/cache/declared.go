@@ -75,9 +75,11 @@ func (d *declared) Specs() []Spec {
 
 // Manifest returns the compositions of the keys that were declared.
 func (d *declared) Manifest() manifest.Manifest {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	m := make(manifest.Manifest)
-	for _, s := range d.Specs() {
-		m[s.head()] = manifest.Composition(s.Dims)
+	for _, s := range d.specs() {
+		m[s.head] = s.composition
 	}
 	return m
 }

@@ -49,7 +49,10 @@ func NewFragments[K, V any](c *Cache, f Fragment[K, V], load func(context.Contex
 		shape.decode(k.values, unsafe.Pointer(&typed))
 		return typed
 	}
-	spec := Spec{Name: f.Name, Version: f.Version, Dims: shape.dims, Owner: shape.owner, Policy: f.Policy, Tags: func(k Key) []Tag { return f.Tags(key(k)) }}
+	spec := Spec{
+		Name: f.Name, Version: f.Version, Dims: shape.dims, Owner: shape.owner, Policy: f.Policy, Value: reflect.TypeFor[V](),
+		Tags: func(k Key) []Tag { return f.Tags(key(k)) },
+	}
 	s := NewSource(c, spec, JSON[V]{}, func(ctx context.Context, k Key) (V, error) { return load(ctx, key(k)) })
 	return &Fragments[K, V]{s.source, shape}
 }

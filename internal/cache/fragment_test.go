@@ -103,4 +103,26 @@ func TestMalformedKeyTypesAreRefusedByName(t *testing.T) {
 	refused("a mark that is none", func() {
 		NewFragments(c, Fragment[marked, string]{Name: "d", Version: 1, Policy: testPolicy}, func(context.Context, marked) (string, error) { return "", nil })
 	}, "fragment d", "Row", `"own"`)
+	type silent struct {
+		Row int64 `key:"row"`
+	}
+	refused("a value that is not JSON", func() {
+		NewFragments(c, Fragment[silent, chan int]{Name: "e", Version: 1, Policy: testPolicy, Tags: func(silent) []Tag { return nil }}, func(context.Context, silent) (chan int, error) { return nil, nil })
+	}, "key e/1", "chan int")
+}
+
+func TestTheShapeOfAFragmentIsPartOfItsKey(t *testing.T) {
+	c := newCache(nil, Options{})
+	defer c.Close()
+	type key struct {
+		Row int64 `key:"row"`
+	}
+	type value struct {
+		Name string `json:"name"`
+		Next *int64 `json:"next"`
+	}
+	NewFragments(c, Fragment[key, value]{Name: "shaped", Version: 2, Policy: testPolicy, Tags: func(key) []Tag { return []Tag{"t"} }}, func(context.Context, key) (v value, err error) { return v, nil })
+	if want := "shaped/2|row=\n    {name:string next:integer?}\n"; c.Manifest().String() != want {
+		t.Errorf("the manifest is\n%swant\n%s", c.Manifest(), want)
+	}
 }

@@ -2,8 +2,8 @@ package cache
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"example.com/communityfeed/internal/cache/manifest"
@@ -11,13 +11,17 @@ import (
 
 // A Spec declares a key: its name, its version, its dimensions in order, and the
 // policy and tags of what is kept under it. Two Specs share no entry unless name
-// and version are both equal. A change to Dims or to the meaning of a dimension
-// needs a new Version.
+// and version are both equal. A change to Dims, to the meaning of a dimension or to
+// the shape of Value needs a new Version.
 type Spec struct {
 	Name    string   // lower-case words joined by dots: "feed.page"
 	Version int      // from 1
 	Dims    []string // names of the dimensions, in the order in which they render
 	Policy  Policy
+
+	// Value is the Go type of what is kept as JSON under the key. Its shape is part of the
+	// key's contract; see package manifest. Without it nothing is known of the shape.
+	Value reflect.Type
 
 	// Owner names the dimension that says whose the value is, if it is somebody's. A
 	// page that uses it is that somebody's, too: it has a dimension of the same name,
@@ -58,14 +62,12 @@ func (k Key) Get(name string) string {
 	return k.values[i]
 }
 
-// head returns name/version.
-func (s *Spec) head() string { return s.Name + "/" + strconv.Itoa(s.Version) }
-
 // spec is a Spec prepared for rendering.
 type spec struct {
 	Spec
-	head   string   // "feed.page/1"
-	fields []string // "|id=", "|user=", one for each dimension
+	head        string // "feed.page/1"
+	composition manifest.Composition
+	fields      []string // "|id=", "|user=", one for each dimension
 }
 
 // compile checks a Spec and its policy.
@@ -85,11 +87,11 @@ func compile(s Spec) (*spec, error) {
 
 // compileKey checks all of a Spec that makes a key.
 func compileKey(s Spec) (*spec, error) {
-	head, err := manifest.Head(s.Name, s.Version, s.Dims)
+	head, composition, err := manifest.Compose(s.Name, s.Version, s.Dims, s.Value)
 	if err != nil {
 		return nil, fmt.Errorf("cache: %w", err)
 	}
-	c := &spec{Spec: s, head: head}
+	c := &spec{Spec: s, head: head, composition: composition}
 	for _, d := range s.Dims {
 		c.fields = append(c.fields, "|"+d+"=")
 	}

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"reflect"
 )
 
 // A PageSpec declares the key of a page. It has no policy and no tags: a page is as fresh
@@ -10,6 +11,7 @@ type PageSpec struct {
 	Name    string   // as of a [Spec]
 	Version int      // from 1
 	Dims    []string // names of the dimensions, in the order in which they render
+	Value   reflect.Type
 }
 
 // A Page is composed of fragments, which are the values of sources, and kept in L1 only,
@@ -32,7 +34,7 @@ type page struct {
 // run several times for one read. size is what a value takes in L1, in bytes. NewPage
 // panics when the key is malformed or its name and version are taken.
 func NewPage[T any](c *Cache, s PageSpec, size func(T) int, compose func(*Composition) (T, error)) *Page[T] {
-	compiled, err := compileKey(Spec{Name: s.Name, Version: s.Version, Dims: s.Dims})
+	compiled, err := compileKey(Spec{Name: s.Name, Version: s.Version, Dims: s.Dims, Value: s.Value})
 	if err != nil {
 		panic(err)
 	}

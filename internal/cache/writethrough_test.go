@@ -287,8 +287,8 @@ func TestWriteThroughLeavesWhatIsThereByThenAlone(t *testing.T) {
 func TestWriterWaitsForNoMoreThanTwoBudgets(t *testing.T) {
 	const budget = 200 * time.Millisecond
 	t.Run("in line", func(t *testing.T) {
-		writingThrough(t, func(t *testing.T, f *fleet, p, _ *process) {
-			p = f.process() // whose L1 has no copy
+		writingThrough(t, func(t *testing.T, f *fleet, _, _ *process) {
+			p := f.process() // whose L1 has no copy
 			defer p.occupy()()
 			began := time.Now()
 			if err := f.writeThrough(p, writing{adds: "1", move: Changed}); err != nil {

@@ -29,7 +29,8 @@ func New(e *echo.Echo, c *cache.Cache) *Cached {
 
 // GET mounts h on path for GET and HEAD, cached as r declares. h answers 200, or
 // returns an error, which goes to the callers and is not stored. It panics when r
-// does not fit path or is declared twice: mistakes in the program, found at start.
+// does not fit path, declares no body or is declared twice: mistakes in the program,
+// found at start.
 func (c *Cached) GET(g *echo.Group, path string, r Route, h echo.HandlerFunc) {
 	m := c.newMounted(r, r.cacheControl(false), r.cacheControl(true))
 	m.tags, m.handler = r.tags(), h

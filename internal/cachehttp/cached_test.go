@@ -27,7 +27,7 @@ type site struct {
 }
 
 var things = Route{
-	Name: "things", Version: 1,
+	Name: "things", Version: 1, Body: "",
 	Path:     []Param{ID("id")},
 	Query:    []Param{OneOf("limit", "20", "10", "20"), Text("q", 5)},
 	Identity: identity.User | identity.Locale,
@@ -289,7 +289,7 @@ func TestRouteThatDoesNotFitItsPathIsRefused(t *testing.T) {
 	for name, mount := range map[string]func(*Cached, *echo.Group, string){
 		"response": func(c *Cached, g *echo.Group, path string) { c.GET(g, path, things, describe) },
 		"page": func(c *Cached, g *echo.Group, path string) {
-			c.Page(g, path, Page{Name: "things", Version: 1, Path: things.Path}, nil)
+			c.Page(g, path, Page{Name: "things", Version: 1, Body: "", Path: things.Path}, nil)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -304,13 +304,50 @@ func TestRouteThatDoesNotFitItsPathIsRefused(t *testing.T) {
 	}
 }
 
+func TestRouteWithoutABodyIsRefusedByItsName(t *testing.T) {
+	for name, mount := range map[string]func(*Cached, *echo.Group){
+		"response": func(c *Cached, g *echo.Group) {
+			r := things
+			r.Body = nil
+			c.GET(g, "/things/:id", r, describe)
+		},
+		"page": func(c *Cached, g *echo.Group) {
+			c.Page(g, "/things/:id", Page{Name: "things", Version: 1, Path: things.Path}, nil)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if p := recover(); fmt.Sprint(p) != "cachehttp: route things/1 declares no Body" {
+					t.Errorf("got %v", p)
+				}
+			}()
+			s, c := bareSite(t, cache.Options{})
+			mount(c, s.echo.Group("/api"))
+		})
+	}
+}
+
+// A declared body is in the manifest of a program, by its key.
+func TestTheShapeOfABodyIsPartOfTheKey(t *testing.T) {
+	s, c := bareSite(t, cache.Options{})
+	r := things
+	r.Body = struct{ ID int }{}
+	c.GET(s.echo.Group("/api"), "/things/:id", r, describe)
+	page := publicPage
+	page.Name, page.Body = "page", []string{}
+	c.Page(s.echo.Group("/api"), "/pages/:id", page, nil)
+	if want := "page/1|id=\n    [string]\nthings/1|id=|user=|locale=|limit=|q=\n    {ID:integer}\n"; s.cache.Manifest().String() != want {
+		t.Errorf("the manifest is\n%swant\n%s", s.cache.Manifest(), want)
+	}
+}
+
 func TestStaleAnswerIsNotFreshInTheBrowser(t *testing.T) {
 	// Without L2 nothing is served stale, so the headers are asked for directly.
 	route := func(c *Cached, r Route) *mounted {
 		return c.newMounted(r, r.cacheControl(false), r.cacheControl(true))
 	}
 	page := func(c *Cached, d identity.Dimensions) *mounted {
-		return c.newPage(Page{Name: "page", Version: int(d) + 1, Identity: d, CacheControl: "max-age=15"}, nil)
+		return c.newPage(Page{Name: "page", Version: int(d) + 1, Body: "", Identity: d, CacheControl: "max-age=15"}, nil)
 	}
 	shared := things
 	shared.Identity = 0

@@ -112,7 +112,7 @@ func TestAHitAllocatesAndCompressesNothing(t *testing.T) {
 		},
 		"page": func(m *Cached, g *echo.Group, c *cache.Cache) {
 			thing, _ := newFragments(c)
-			p := Page{Name: "things", Version: 1, Path: things.Path, Query: things.Query, Identity: things.Identity, CacheControl: "private"}
+			p := Page{Name: "things", Version: 1, Body: json.RawMessage{}, Path: things.Path, Query: things.Query, Identity: things.Identity, CacheControl: "private"}
 			m.Page(g, "/things/:id", p, func(p *Composing) (any, error) {
 				_, err := thing.Want(p.Composition, p.Param("id")).Get()
 				return json.RawMessage(body), err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +19,7 @@ import (
 type Page struct {
 	Name    string // of the key; see cache.PageSpec
 	Version int    // of the key; a new one whenever the dimensions or the body's shape change
+	Body    any    // a zero value of what the page's function returns: feedBody{}
 
 	Path     []Param
 	Query    []Param
@@ -28,7 +30,7 @@ type Page struct {
 
 // route is the part of the declaration that a Page shares with a Route.
 func (p Page) route() Route {
-	return Route{Name: p.Name, Version: p.Version, Path: p.Path, Query: p.Query, Identity: p.Identity}
+	return Route{Name: p.Name, Version: p.Version, Body: p.Body, Path: p.Path, Query: p.Query, Identity: p.Identity}
 }
 
 // Composing is what a page's function sees: the page's key, and the fragments that it
@@ -60,8 +62,9 @@ func (p *Composing) Caller() identity.Caller { return p.who }
 func (p *Composing) Version(version int64) { p.version = version }
 
 // Page mounts compose on path for GET and HEAD. It returns the body, which is sent as
-// JSON, or an error, which goes to the callers and is not kept. Page panics when p does
-// not fit path or is declared twice.
+// JSON, or an error, which goes to the callers and is not kept. A body of another type than
+// p declares is an error. Page panics when p does not fit path, declares no body or is
+// declared twice.
 func (c *Cached) Page(g *echo.Group, path string, p Page, compose func(*Composing) (any, error)) {
 	c.newPage(p, compose).mount(g, path)
 }
@@ -73,8 +76,9 @@ func (c *Cached) newPage(p Page, compose func(*Composing) (any, error)) *mounted
 	if p.Identity&identity.User != 0 {
 		who = "private"
 	}
+	declared := r.body()
 	m := c.newMounted(r, p.CacheControl, who+", max-age=0")
-	m.page = cache.NewPage(c.cache, cache.PageSpec{Name: p.Name, Version: p.Version, Dims: r.dims()},
+	m.page = cache.NewPage(c.cache, cache.PageSpec{Name: p.Name, Version: p.Version, Dims: r.dims(), Value: declared},
 		func(*response) int { return 0 }, // it says so itself: see Size
 		func(m *cache.Composition) (*response, error) {
 			who, err := identity.FromKey(p.Name, p.Identity, m.Key().Get)
@@ -85,6 +89,9 @@ func (c *Cached) newPage(p Page, compose func(*Composing) (any, error)) *mounted
 			body, err := compose(composing)
 			if err != nil {
 				return nil, err
+			}
+			if got := reflect.TypeOf(body); got != declared {
+				return nil, fmt.Errorf("cachehttp: page %s/%d returns %v and declares %v", p.Name, p.Version, got, declared)
 			}
 			var buffer bytes.Buffer
 			if err := json.NewEncoder(&buffer).Encode(body); err != nil {

@@ -50,7 +50,7 @@ func newPages(t *testing.T, o cache.Options, d identity.Dimensions, fails func()
 	t.Helper()
 	public := "public, max-age=15, stale-while-revalidate=60, stale-if-error=3600"
 	personal := "private, max-age=15, stale-while-revalidate=60"
-	p := Page{Name: "things", Version: 1, Path: things.Path, Query: things.Query, Identity: d, CacheControl: public}
+	p := Page{Name: "things", Version: 1, Body: "", Path: things.Path, Query: things.Query, Identity: d, CacheControl: public}
 	if d&identity.User != 0 {
 		p.CacheControl = personal
 	}
@@ -105,12 +105,12 @@ func newFragments(c *cache.Cache) (thing, reader *cache.Source[string]) {
 }
 
 // publicPage is a page of things that is everybody's.
-var publicPage = Page{Name: "things", Version: 1, Path: things.Path, CacheControl: "public, max-age=15"}
+var publicPage = Page{Name: "things", Version: 1, Body: "", Path: things.Path, CacheControl: "public, max-age=15"}
 
 // A page's bytes are those that an uncached handler writes with Echo's JSON.
 func TestAPageIsTheJSONThatEchoWrites(t *testing.T) {
 	for name, body := range map[string]any{
-		"nothing":     nil,
+		"nothing":     (*string)(nil),
 		"a text":      "<a href=\"x\">&\u2028 äöü",
 		"an object":   map[string]any{"b": 1.5, "a": []int{}, "c": nil},
 		"a structure": struct{ Items []string }{},
@@ -122,7 +122,9 @@ func TestAPageIsTheJSONThatEchoWrites(t *testing.T) {
 			if err := echo.New().NewContext(httptest.NewRequest(http.MethodGet, "/", nil), want).JSON(http.StatusOK, body); err != nil {
 				t.Fatal(err)
 			}
-			s := newPage(t, cache.Options{}, publicPage, func(s *site) func(*Composing) (any, error) {
+			page := publicPage
+			page.Body = body
+			s := newPage(t, cache.Options{}, page, func(s *site) func(*Composing) (any, error) {
 				thing, _ := newFragments(s.cache)
 				return func(p *Composing) (any, error) {
 					_, err := thing.Want(p.Composition, p.Param("id")).Get()
@@ -139,6 +141,9 @@ func TestAPageIsTheJSONThatEchoWrites(t *testing.T) {
 	}
 }
 
+// body is a body of anything.
+type body struct{ Value any }
+
 // What is wrong with a page goes to its callers, names its key, and is not kept.
 func TestAPageThatCannotBeMadeIsAnErrorThatSaysWhy(t *testing.T) {
 	const undeclared = "things/1|id=1: cache: load panicked: the handler behind key things read the caller's %s, which the key does not declare"
@@ -147,36 +152,44 @@ func TestAPageThatCannotBeMadeIsAnErrorThatSaysWhy(t *testing.T) {
 		return body, err
 	}
 	type fragments struct{ thing, reader, broken *cache.Source[string] }
+	page := publicPage
+	page.Body = body{}
 	for _, row := range []struct {
 		name    string
 		compose func(*Composing, fragments) (any, error)
 		want    string
 	}{
 		{"a body that is not JSON", func(p *Composing, f fragments) (any, error) {
-			return get(f.thing.Want(p.Composition, "1"), make(chan int))
+			return get(f.thing.Want(p.Composition, "1"), body{make(chan int)})
 		}, "things/1|id=1: what the page returns is not JSON: json: unsupported type: chan int"},
-		{"no fragment", func(*Composing, fragments) (any, error) { return 1, nil },
+		{"a body of another type than it declares", func(p *Composing, f fragments) (any, error) {
+			return get(f.thing.Want(p.Composition, "1"), &body{1})
+		}, "things/1|id=1: cachehttp: page things/1 returns *cachehttp.body and declares cachehttp.body"},
+		{"no body", func(p *Composing, f fragments) (any, error) {
+			return get(f.thing.Want(p.Composition, "1"), nil)
+		}, "things/1|id=1: cachehttp: page things/1 returns <nil> and declares cachehttp.body"},
+		{"no fragment", func(*Composing, fragments) (any, error) { return body{1}, nil },
 			"things/1|id=1: cache: page things/1 uses no fragment: nothing would say when it is wrong"},
 		{"a fragment that fails", func(p *Composing, f fragments) (any, error) {
-			return get(f.broken.Want(p.Composition, "1"), 1)
+			return get(f.broken.Want(p.Composition, "1"), body{1})
 		}, "things/1|id=1: broken/1|id=1: the origin is broken"},
 		{"a fragment that fails, which the page swallows", func(p *Composing, f fragments) (any, error) {
 			_, _ = f.broken.Want(p.Composition, "1").Get()
-			return get(f.thing.Want(p.Composition, "1"), 1)
+			return get(f.thing.Want(p.Composition, "1"), body{1})
 		}, "things/1|id=1: broken/1|id=1: the origin is broken"},
 		{"an error of its own", func(p *Composing, f fragments) (any, error) { return nil, errors.New("no page") },
 			"things/1|id=1: no page"},
 		{"a fragment of a reader, on everybody's page", func(p *Composing, f fragments) (any, error) {
-			return get(f.reader.Want(p.Composition, "42"), 1)
+			return get(f.reader.Want(p.Composition, "42"), body{1})
 		}, "things/1|id=1: reader/1|user=42: cache: things/1 uses reader/1, whose user is not its own: it would show one what is another's"},
-		{"the user, who is not declared", func(p *Composing, _ fragments) (any, error) { return p.Caller().User(), nil }, fmt.Sprintf(undeclared, "user")},
-		{"the locale, which is not declared", func(p *Composing, _ fragments) (any, error) { return p.Caller().Locale(), nil }, fmt.Sprintf(undeclared, "locale")},
+		{"the user, who is not declared", func(p *Composing, _ fragments) (any, error) { return body{p.Caller().User()}, nil }, fmt.Sprintf(undeclared, "user")},
+		{"the locale, which is not declared", func(p *Composing, _ fragments) (any, error) { return body{p.Caller().Locale()}, nil }, fmt.Sprintf(undeclared, "locale")},
 		{"a panic", func(*Composing, fragments) (any, error) { panic("oh no") }, "things/1|id=1: cache: load panicked: oh no"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			for _, o := range []cache.Options{{}, {Off: true}} {
 				runs := 0
-				s := newPage(t, o, publicPage, func(s *site) func(*Composing) (any, error) {
+				s := newPage(t, o, page, func(s *site) func(*Composing) (any, error) {
 					var f fragments
 					f.thing, f.reader = newFragments(s.cache)
 					f.broken = cache.NewSource(s.cache, cache.Spec{Name: "broken", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{TTL: time.Minute}},

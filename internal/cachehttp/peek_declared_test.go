@@ -38,9 +38,12 @@ func as(who identity.Caller) func(echo.Context) {
 
 func caller(c echo.Context) identity.Caller { return identity.From(c.Request().Context()) }
 
+// found is the body of a page: what it looks at.
+type found struct{ It any }
+
 // asPage declares a page with a route's key.
 func asPage(r cachehttp.Route) cachehttp.Page {
-	return cachehttp.Page{Name: r.Name, Version: r.Version, Path: r.Path, Query: r.Query, Identity: r.Identity, CacheControl: "private"}
+	return cachehttp.Page{Name: r.Name, Version: r.Version, Body: found{}, Path: r.Path, Query: r.Query, Identity: r.Identity, CacheControl: "private"}
 }
 
 // mountPage is mount for a page that is composed of one fragment.
@@ -60,7 +63,7 @@ func mountPage(t *testing.T, how *cache.Options, r cachehttp.Route, before func(
 		if _, err := part.Want(p.Composition).Get(); err != nil {
 			return nil, err
 		}
-		return look(p), nil
+		return found{look(p)}, nil
 	})
 	return e
 }
@@ -237,7 +240,7 @@ func TestARouteWithAnUndeclaredPathParameterIsRefused(t *testing.T) {
 				c.GET(g, path, r, func(c echo.Context) error { return c.String(http.StatusOK, "") })
 			},
 			"page": func(c *cachehttp.Cached, g *echo.Group) {
-				c.Page(g, path, asPage(r), func(*cachehttp.Composing) (any, error) { return 1, nil })
+				c.Page(g, path, asPage(r), func(*cachehttp.Composing) (any, error) { return found{}, nil })
 			},
 		} {
 			c, e := cache.New(nil, cache.Options{}), echo.New()

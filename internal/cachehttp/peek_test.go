@@ -32,7 +32,7 @@ type peek struct {
 
 // peeked declares one path and one query parameter.
 var peeked = cachehttp.Route{
-	Name: "peeked", Version: 1,
+	Name: "peeked", Version: 1, Body: "",
 	Path:   []cachehttp.Param{cachehttp.ID("id")},
 	Query:  []cachehttp.Param{cachehttp.OneOf("limit", "20", "10", "20")},
 	Policy: cache.Policy{TTL: time.Minute},

@@ -18,6 +18,7 @@ package cachehttp
 
 import (
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -32,6 +33,7 @@ import (
 type Route struct {
 	Name    string // of the key; see cache.Spec
 	Version int    // of the key; a new one whenever the dimensions or the body's shape change
+	Body    any    // a zero value of what the handler writes as JSON: listBody{}
 
 	Path     []Param             // one for each ":name" in the path
 	Query    []Param             // the only query parameters that exist for the handler
@@ -50,7 +52,16 @@ func UserTagOf(value string) cache.Tag { return cache.Tag("user:" + value) }
 
 // spec compiles the route to the key that the cache knows.
 func (r Route) spec() cache.Spec {
-	return cache.Spec{Name: r.Name, Version: r.Version, Dims: r.dims(), Policy: r.Policy, Tags: r.tags(), Response: true}
+	return cache.Spec{Name: r.Name, Version: r.Version, Dims: r.dims(), Policy: r.Policy, Tags: r.tags(), Value: r.body(), Response: true}
+}
+
+// body is the type of the body. A route without one panics: nobody would notice that its
+// shape changes.
+func (r Route) body() reflect.Type {
+	if r.Body == nil {
+		panic(fmt.Errorf("cachehttp: route %s/%d declares no Body", r.Name, r.Version))
+	}
+	return reflect.TypeOf(r.Body)
 }
 
 // dims are the dimensions of the route's key.

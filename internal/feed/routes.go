@@ -74,7 +74,7 @@ var Invalidations = cache.Invalidations{
 // shared.
 func communityList(page []cachehttp.Param) cachehttp.Route {
 	return cachehttp.Route{
-		Name: "communities.list", Version: 1,
+		Name: "communities.list", Version: 1, Body: listBody{},
 		Query: page, Identity: identity.User,
 		Policy: cache.Policy{TTL: cache.Medium, StaleWhileRevalidate: time.Minute, StaleIfError: cache.Long},
 		Tags:   func(k cache.Key) []cache.Tag { return []cache.Tag{communities, memberships + cache.Tag(k.Get("user"))} },
@@ -86,7 +86,7 @@ const personal = "private, max-age=15, stale-while-revalidate=60"
 
 // communityPage is composed of the community and the reader's membership.
 var communityPage = cachehttp.Page{
-	Name: "communities.one", Version: 1,
+	Name: "communities.one", Version: 1, Body: Community{},
 	Path: []cachehttp.Param{cachehttp.ID("id")}, Identity: identity.User,
 	CacheControl: personal,
 }
@@ -96,7 +96,7 @@ var communityPage = cachehttp.Page{
 // numbers on the page, if there are more of them than the reader's fragment has.
 func feedPage(page []cachehttp.Param) cachehttp.Page {
 	return cachehttp.Page{
-		Name: "feed.page", Version: 1,
+		Name: "feed.page", Version: 1, Body: feedBody{},
 		Path: []cachehttp.Param{cachehttp.ID("id")}, Query: page,
 		Identity:     identity.User | identity.Locale | identity.FeedV2,
 		CacheControl: personal,
@@ -106,7 +106,7 @@ func feedPage(page []cachehttp.Param) cachehttp.Page {
 // postPage is composed of the post, its community and the reader; if the community is
 // private, of the reader's membership; and of likes, as feedPage.
 var postPage = cachehttp.Page{
-	Name: "posts.one", Version: 1,
+	Name: "posts.one", Version: 1, Body: SinglePost{},
 	Path: []cachehttp.Param{cachehttp.ID("id")}, Identity: identity.User | identity.Locale,
 	CacheControl: personal,
 }

@@ -40,7 +40,7 @@ var Invalidations = cache.Invalidations{
 // a handler that asked who is reading would fail.
 
 var productList = cachehttp.Route{
-	Name: "products.list", Version: 1,
+	Name: "products.list", Version: 1, Body: listBody{},
 	Query: []cachehttp.Param{
 		cachehttp.OneOf("category", "", categories[:]...),
 		cachehttp.PageNumber("page"),
@@ -51,7 +51,7 @@ var productList = cachehttp.Route{
 }
 
 var productPage = cachehttp.Route{
-	Name: "products.one", Version: 1,
+	Name: "products.one", Version: 1, Body: Product{},
 	Path: []cachehttp.Param{cachehttp.ID("id")},
 	// That there is no such product is remembered for five seconds, so that asking for it
 	// again and again does not reach Postgres.

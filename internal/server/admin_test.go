@@ -59,7 +59,7 @@ func TestOperatorsSeeAndRemoveThePagesOfAProcess(t *testing.T) {
 		Name: "notice", Version: 1, Dims: []string{"id"}, Policy: cache.Policy{TTL: time.Minute},
 		Tags: func(k cache.Key) []cache.Tag { return []cache.Tag{cache.Tag("notice:" + k.Get("id"))} },
 	}, cache.JSON[string]{}, func(context.Context, cache.Key) (string, error) { return "closed on Sunday", nil })
-	board := cachehttp.Page{Name: "board", Version: 1, Path: []cachehttp.Param{cachehttp.ID("id")}, CacheControl: "public, max-age=15"}
+	board := cachehttp.Page{Name: "board", Version: 1, Body: "", Path: []cachehttp.Param{cachehttp.ID("id")}, CacheControl: "public, max-age=15"}
 	cachehttp.New(h.echo, h.cache).Page(h.echo.Group("/api"), "/boards/:id", board, func(p *cachehttp.Composing) (any, error) {
 		return notice.Want(p.Composition, p.Param("id")).Get()
 	})

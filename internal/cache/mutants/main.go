@@ -95,7 +95,7 @@ func run(only string, seeds int) error {
 
 	var all []*laid
 	sound := make(map[string]bool) // packages whose tests pass without a mutant
-	for i, m := range mutants {
+	for i, m := range slices.Concat(mutants, keyMutants) {
 		if !strings.Contains(m.name, only) {
 			continue
 		}

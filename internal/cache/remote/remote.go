@@ -8,10 +8,11 @@
 //	l:{KEY}   lease token
 //	t:TAG     hash: c, the id of the last change; r, of the last revocation
 //	inv       channel: invalidations, and the ends of fills
-//	keys      hash: the composition of each key ever deployed (package manifest)
+//	keys      hash: the dimensions of each key ever deployed (package manifest)
+//	shapes    hash: the shape of what is under each of them
 //
-// The braces keep an entry and its lease in one Cluster slot, and no command needs two
-// slots. Replicas are never read: they lag, and a fence that lags is none.
+// The braces keep an entry and its lease in one Cluster slot. No command needs two slots but
+// the transaction on the last two. Replicas are never read: they lag, and a fence that lags is none.
 //
 // # Calls
 //

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -14,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"example.com/communityfeed/internal/cache"
 	"example.com/communityfeed/internal/cache/manifest"
@@ -24,38 +25,40 @@ import (
 	"example.com/communityfeed/internal/testenv"
 )
 
-func TestServeRefusesKeysThatAreNotOnRecordBeforeItTouchesAnything(t *testing.T) {
+func TestServeRefusesKeysThatAreNotRegisteredBeforeItTouchesAnything(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
 	for _, test := range []struct {
-		name   string
-		extra  string
-		record map[string]string
-		want   string
+		name       string
+		extra      string
+		registered manifest.Manifest
+		want       string
 	}{
-		{"other dimensions", "", with(keys, "products.one/1", "|id=|user="), "products.one/1 has other dimensions than in the record in Redis:\n\n    id  -user\n"},
-		{"other dimensions, with the flag", "--migrate-cache-key", with(keys, "products.one/1", "|id=|user="), "products.one/1 has other dimensions than in the record in Redis:\n\n    id  -user\n"},
-		{"a new key", "", without(keys, "products.one/1"), "products.one/1 is not in the record in Redis:\n\n    id\n\n  If that is meant, start it\n  once with --migrate-cache-key (MIGRATE_CACHE_KEY=true); no other process needs that.\n"},
+		{"other dimensions", "", with(keys, "products.one/1", "|id=|user="), "products.one/1 differs from the registry in Redis:\n\n    id  -user\n"},
+		{"other dimensions, with the flag", "--migrate-cache-key", with(keys, "products.one/1", "|id=|user="), "products.one/1 differs from the registry in Redis:\n\n    id  -user\n"},
+		{"another shape", "", with(keys, "products.one/1", "|id=", "{id:integer}"), "products.one/1 differs from the registry in Redis:\n\n    id\n    the value gained \"name\", "},
+		{"another shape, with the flag", "--migrate-cache-key", with(keys, "products.one/1", "|id=", "{id:integer}"), "products.one/1 differs from the registry in Redis:\n\n    id\n    the value gained \"name\", "},
+		{"a new key", "", without(keys, "products.one/1"), "products.one/1 is not in the registry in Redis:\n\n    id\n\n  If that is meant, start it\n  once with --migrate-cache-key (MIGRATE_CACHE_KEY=true); no other process needs that.\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := withRecord(t, test.record)
+			r := withRegistry(t, test.registered)
 			// There is no database: a server that goes on to it says that.
 			args := append([]string{"serve", "--dev", "--listen=127.0.0.1:0", "--migrate", "--database-wait=100ms", "--redis-budget=3s",
 				"--database-url=postgres://u:p@127.0.0.1:1/x"}, r.flags...)
 			output, code := runs(t, append(args, strings.Fields(test.extra)...)...)
-			if code != exitFailed || !strings.Contains(output, test.want) || !strings.HasSuffix(output, "\napi: the cache keys are not those on record\n") {
+			if code != exitFailed || !strings.Contains(output, test.want) || !strings.HasSuffix(output, "\napi: the cache keys are not those registered\n") {
 				t.Errorf("exit code %d:\n%s", code, output)
 			}
-			r.want(t, test.record)
+			r.want(t, test.registered)
 		})
 	}
 }
 
-func TestServeRecordsItsKeysInANewInstallationAndNewOnesWhenTold(t *testing.T) {
+func TestServeRegistersItsKeysInANewInstallationAndNewOnesWhenTold(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
-	r := withRecord(t, nil)
+	r := withRegistry(t, nil)
 	args := append([]string{"--redis-budget=3s", "--database-url=" + testenv.Database(t)}, r.flags...)
 	serve(t, args...)
 	r.want(t, keys)
@@ -63,21 +66,20 @@ func TestServeRecordsItsKeysInANewInstallationAndNewOnesWhenTold(t *testing.T) {
 	// What an earlier program has left is nobody's concern; the first start of a later
 	// one needs the word, and no start after that.
 	older := with(without(keys, "products.one/1"), "products.one/9", "|sku=")
-	if err := r.Del(t.Context(), r.key).Err(); err != nil {
-		t.Fatal(err)
-	}
-	r.put(t, older)
+	r.replace(t, older)
 	serve(t, append(args, "--migrate-cache-key")...)
-	r.want(t, with(older, "products.one/1", keys["products.one/1"]))
+	want := maps.Clone(older)
+	want["products.one/1"] = keys["products.one/1"]
+	r.want(t, want)
 	serve(t, args...)
 }
 
-func TestARedisThatComesBackEmptyHasItsRecordBackFromThoseWhoRun(t *testing.T) {
+func TestARedisThatComesBackEmptyHasItsRegistryBackFromThoseWhoRun(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
-	r := withRecord(t, nil)
+	r := withRegistry(t, nil)
 	ctx, stop := context.WithCancel(t.Context())
-	running := &record{keys: keys, registry: manifest.NewRegistry(r.tier), log: testenv.Log(t), askEvery: time.Hour, enterEvery: time.Millisecond}
+	running := &registration{keys: keys, registry: manifest.NewRegistry(r.tier), log: testenv.Log(t), askEvery: time.Hour, registerEvery: time.Millisecond}
 	if err := running.ask(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +90,7 @@ func TestARedisThatComesBackEmptyHasItsRecordBackFromThoseWhoRun(t *testing.T) {
 	r.await(t, len(keys))
 	r.want(t, keys)
 	// Where somebody else was there first, it is a newcomer only by the look of it.
-	other := map[string]string{"other.key/1": ""}
+	other := manifest.Manifest{"other.key/1": {}}
 	r.replace(t, other)
 	r.await(t, len(keys)+len(other))
 	r.want(t, with(keys, "other.key/1", ""))
@@ -108,17 +110,17 @@ func TestARedisThatComesBackEmptyHasItsRecordBackFromThoseWhoRun(t *testing.T) {
 }
 
 // Tags of the version before are moved until it is known that none of its processes runs.
-func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
+func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsRegistered(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
-	r := withRecord(t, with(keys, feed.FormerKey, "|community=|order=|after=|limit="))
-	running := (&serveCmd{}).newRecord(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
-	running.enterEvery = time.Millisecond
+	r := withRegistry(t, with(keys, feed.FormerKey, "|community=|order=|after=|limit="))
+	running := (&serveCmd{}).newRegistration(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
+	running.registerEvery = time.Millisecond
 	tags := []cache.Tag{"reader:42"}
 	both := slices.Concat(tags, []cache.Tag{"user:42"})
 	want := func(when string, want []cache.Tag) {
 		t.Helper()
-		if diff := cmp.Diff(want, running.formerTags(tags)); diff != "" {
+		if diff := gocmp.Diff(want, running.formerTags(tags)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", when, diff)
 		}
 	}
@@ -126,7 +128,7 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
 	if err := running.ask(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want("while the key is on record", both)
+	want("while the key is registered", both)
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -136,10 +138,10 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsOnRecord(t *testing.T) {
 	}
 	for limit := time.Now().Add(10 * time.Second); running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
 	}
-	want("once the key was taken out", tags)
+	want("once the key was removed", tags)
 
-	// A process of the version before that still runs enters it again.
-	r.put(t, manifest.Manifest{feed.FormerKey: "|community=|order=|after=|limit="})
+	// A process of the version before that still runs registers it again.
+	r.put(t, manifest.Manifest{feed.FormerKey: {Dims: "|community=|order=|after=|limit="}})
 	for limit := time.Now().Add(10 * time.Second); !running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
 	}
 	want("once it is back", both)
@@ -174,12 +176,12 @@ func TestAServerMovesTagsOfTheVersionBefore(t *testing.T) {
 	}
 }
 
-// Processes of the version before take as long as this one to enter their keys again.
+// Processes of the version before take as long as this one to register their keys again.
 func TestARedisThatComesBackEmptyDoesNotSayThatTheVersionBeforeIsGone(t *testing.T) {
 	t.Parallel()
-	keys, former := ownKeys(t), manifest.Manifest{feed.FormerKey: "|community=|order=|after=|limit="}
-	r := withRecord(t, with(keys, feed.FormerKey, former[feed.FormerKey]))
-	running := (&serveCmd{}).newRecord(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
+	keys, former := ownKeys(t), manifest.Manifest{feed.FormerKey: {Dims: "|community=|order=|after=|limit="}}
+	r := withRegistry(t, with(keys, feed.FormerKey, former[feed.FormerKey].Dims))
+	running := (&serveCmd{}).newRegistration(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
 	ask := func(times int, former bool) {
 		t.Helper()
 		for i := range times {
@@ -216,20 +218,18 @@ func TestTheKeyOfTheVersionBeforeIsCommittedAndNotOnesOwn(t *testing.T) {
 	}
 }
 
-// replace puts another record in the place of the one that is there, in one step.
-func (r *inRedis) replace(t *testing.T, recorded map[string]string) {
+// replace puts another registry in the place of the one that is there, in one step.
+func (r *inRedis) replace(t *testing.T, registered manifest.Manifest) {
 	t.Helper()
 	pipe := r.TxPipeline()
-	pipe.Del(t.Context(), r.key)
-	if len(recorded) > 0 {
-		pipe.HSet(t.Context(), r.key, recorded)
-	}
+	pipe.Del(t.Context(), r.key, r.shapes)
+	r.queue(t, pipe, registered)
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// await waits until so many keys are on record.
+// await waits until so many keys are registered.
 func (r *inRedis) await(t *testing.T, keys int) {
 	t.Helper()
 	for limit := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -238,15 +238,33 @@ func (r *inRedis) await(t *testing.T, keys int) {
 			return
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("after ten seconds there are %d keys on record, %v; want %d", n, err, keys)
+			t.Fatalf("after ten seconds there are %d keys registered, %v; want %d", n, err, keys)
 		}
+	}
+}
+
+// A process of the version before knows of no shapes. What it finds registered is what it
+// has registered, to the byte, so it starts and runs as before; and the first process of this
+// version needs no flag to add the shapes.
+func TestTheVersionBeforeRunsBesideThisOneWithoutShapes(t *testing.T) {
+	t.Parallel()
+	keys := ownKeys(t)
+	r := withRegistry(t, unshaped(keys))
+	before := must(r.HGetAll(t.Context(), r.key).Result())
+	running := (&serveCmd{}).newRegistration(keys, manifest.NewRegistry(r.tier), testenv.Log(t))
+	if err := running.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.want(t, keys)
+	if diff := gocmp.Diff(before, must(r.HGetAll(t.Context(), r.key).Result())); diff != "" {
+		t.Errorf("what the version before compares (-before +after):\n%s", diff)
 	}
 }
 
 func TestServeWithoutRedisStartsAndIsRefusedOnceThereIsOne(t *testing.T) {
 	t.Parallel()
 	keys := ownKeys(t)
-	r := withRecord(t, without(keys, "products.one/1"))
+	r := withRegistry(t, without(keys, "products.one/1"))
 	way := newGate(t, strings.TrimPrefix(r.flags[0], "--redis-url="))
 	args := []string{"serve", "--dev", "--listen=127.0.0.1:0", "--redis-budget=3s", "--database-url=" + testenv.Database(t),
 		"--redis-url=" + way.url, r.flags[1]}
@@ -273,7 +291,7 @@ func TestServeWithoutRedisStartsAndIsRefusedOnceThereIsOne(t *testing.T) {
 	err := <-ended
 	<-read
 	var told bytes.Buffer
-	if code := exitCode(t.Context(), err, &told); code != exitFailed || !strings.HasPrefix(told.String(), "products.one/1 is not in the record in Redis:\n") {
+	if code := exitCode(t.Context(), err, &told); code != exitFailed || !strings.HasPrefix(told.String(), "products.one/1 is not in the registry in Redis:\n") {
 		t.Errorf("exit code %d, %v:\n%s", code, err, told.String())
 	}
 	r.want(t, without(keys, "products.one/1"))
