@@ -47,7 +47,7 @@ type serveCmd struct {
 
 	RequestTimeout  time.Duration `env:"REQUEST_TIMEOUT" default:"10s" placeholder:"DURATION" group:"Limits" help:"Bounds a request that changes something. Reads are bounded by the cache."`
 	DrainDelay      time.Duration `env:"DRAIN_DELAY" default:"0s" placeholder:"DURATION" group:"Limits" help:"At the end: how long /readyz says 503 while requests are still taken, for load balancers to notice."`
-	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" default:"10s" placeholder:"DURATION" group:"Limits" help:"At the end: bounds the requests under way, and then the events in queues."`
+	ShutdownTimeout time.Duration `env:"SHUTDOWN_TIMEOUT" default:"10s" placeholder:"DURATION" group:"Limits" help:"At the end: how long the requests under way may take."`
 
 	Parent int `hidden:"" placeholder:"PID" help:"End when this process has."`
 }

@@ -12,12 +12,9 @@ type BusStats struct {
 // SubscriberStats say what became of one subscriber's events.
 type SubscriberStats struct {
 	Name    string
-	Async   bool
 	Handled uint64 // taken without an error
 	Failed  uint64 // answered with an error or a panic
 	Panics  uint64 // those of Failed that were panics
-	Dropped uint64 // asynchronous: did not fit into the queue, or came too late
-	Queued  int    // asynchronous: waiting now
 }
 
 // Stats reads the counts; each is exact, all of them together are no snapshot.
@@ -25,13 +22,8 @@ func (b *Bus) Stats() BusStats {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	stats := BusStats{Published: b.published.Load(), Failed: b.failed.Load()}
-	for _, s := range b.sync {
+	for _, s := range b.subscribers {
 		stats.Subscribers = append(stats.Subscribers, s.stats())
-	}
-	for _, w := range b.async {
-		s := w.stats()
-		s.Async, s.Dropped, s.Queued = true, w.dropped.Load(), len(w.queue)
-		stats.Subscribers = append(stats.Subscribers, s)
 	}
 	return stats
 }

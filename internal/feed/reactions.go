@@ -23,26 +23,14 @@ type Act struct {
 	Seq   int64  `json:"seq"`
 }
 
-// Like makes the caller like a post that they may see. Liking twice is liking
-// once.
-func (s *Store) Like(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
-	act, _, err := s.like(ctx, who, id)
-	return act, err
-}
-
-// Unlike takes a Like back, if there is one.
-func (s *Store) Unlike(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
-	act, _, err := s.unlike(ctx, who, id)
-	return act, err
-}
-
-// like is Like, and reports whether it has changed something.
-func (s *Store) like(ctx context.Context, who identity.Caller, id PostID) (act Act, changed bool, err error) {
+// like makes the caller like a post that they may see. Liking twice is liking once. It reports
+// whether it has changed nothing and repeats what was done a moment ago.
+func (s *Store) like(ctx context.Context, who identity.Caller, id PostID) (act Act, repeats bool, err error) {
 	return s.act(ctx, who, id, true, PostLiked{Post: id, User: who.User()}, likeSQL)
 }
 
-// unlike is Unlike, and reports whether it has changed something.
-func (s *Store) unlike(ctx context.Context, who identity.Caller, id PostID) (act Act, changed bool, err error) {
+// unlike takes a like back, if there is one. It reports the same.
+func (s *Store) unlike(ctx context.Context, who identity.Caller, id PostID) (act Act, repeats bool, err error) {
 	return s.act(ctx, who, id, false, PostUnliked{Post: id, User: who.User()}, unlikeSQL)
 }
 

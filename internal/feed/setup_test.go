@@ -222,3 +222,16 @@ func fieldsOf(err error) []string {
 	}
 	return names
 }
+
+// Like makes the caller like a post that they may see. Liking twice is liking
+// once.
+func (s *Store) Like(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
+	act, _, err := s.like(ctx, who, id)
+	return act, err
+}
+
+// Unlike takes a Like back, if there is one.
+func (s *Store) Unlike(ctx context.Context, who identity.Caller, id PostID) (Act, error) {
+	act, _, err := s.unlike(ctx, who, id)
+	return act, err
+}

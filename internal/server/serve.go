@@ -22,7 +22,7 @@ const (
 
 // Serve answers requests on ln until ctx ends, and then goes in order: /readyz
 // turns 503 for DrainDelay, no more requests are taken, those under way are
-// ended, the bus is drained. Only then are its dependencies free to be closed.
+// ended, its dependencies are free to be closed.
 //
 // It returns nil when all of that has come to its end, and an error when the
 // listener has failed or something had to be cut off. It closes ln, and can be
@@ -52,7 +52,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		s.draining.Store(true)
 		failed = wait(s.o.DrainDelay, served)
 	}
-	return errors.Join(failed, s.endRequests(hs, cutOff), s.drainBus())
+	return errors.Join(failed, s.endRequests(hs, cutOff))
 }
 
 // wait lets time pass, unless the listener fails meanwhile.
@@ -77,10 +77,4 @@ func (s *Server) endRequests(hs *http.Server, cutOff func()) error {
 		return errors.Join(fmt.Errorf("requests cut off after %v: %w", s.o.ShutdownTimeout, err), hs.Close())
 	}
 	return nil
-}
-
-func (s *Server) drainBus() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.o.ShutdownTimeout)
-	defer cancel()
-	return s.bus.Close(ctx)
 }

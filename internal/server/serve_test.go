@@ -49,18 +49,14 @@ func getting(url string) <-chan int {
 	return status
 }
 
-func TestShutdownEndsTheRequestsUnderWayAndThenTheBus(t *testing.T) {
+func TestShutdownEndsTheRequestsUnderWay(t *testing.T) {
 	b := newBare(t, Options{})
 	entered, release := make(chan struct{}), make(chan struct{})
-	var order []string // written by one after the other, read after the end
-	b.bus.SubscribeAsync("audit", 1, func(context.Context, any) error {
-		order = append(order, "event handled")
-		return nil
-	})
+	heard := false // read after the end
+	b.bus.Subscribe("audit", func(context.Context, any) error { heard = true; return nil })
 	b.echo.GET("/slow", func(c echo.Context) error {
 		close(entered)
 		<-release
-		order = append(order, "request answered")
 		if err := b.bus.Publish(c.Request().Context(), "an event"); err != nil {
 			return err
 		}
@@ -84,8 +80,8 @@ func TestShutdownEndsTheRequestsUnderWayAndThenTheBus(t *testing.T) {
 	if err := <-s.end; err != nil {
 		t.Errorf("the end: %v", err)
 	}
-	if got := strings.Join(order, ", "); got != "request answered, event handled" {
-		t.Errorf("in this order: %s", got)
+	if !heard {
+		t.Error("its event was not heard")
 	}
 }
 

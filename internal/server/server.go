@@ -52,8 +52,7 @@ type Options struct {
 	// answer 503, so that load balancers can notice.
 	DrainDelay time.Duration
 
-	// ShutdownTimeout bounds the requests under way at the end, and after them
-	// the events in the bus's queues; 0 is 10 s for each.
+	// ShutdownTimeout bounds the requests under way at the end; 0 is 10 s.
 	ShutdownTimeout time.Duration
 }
 

@@ -6,10 +6,9 @@ import "example.com/communityfeed/internal/events"
 func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox, relay *events.Relay) {
 	var (
 		published = counter("events_published", "Events given to the bus.")
-		failed    = counter("events_publish_failures", "Events that a synchronous subscriber did not take.")
-		handled   = counter("events_handled", "Events by subscriber and what became of them: ok, failed or dropped.", "subscriber", "outcome")
+		failed    = counter("events_publish_failures", "Events that a subscriber did not take.")
+		handled   = counter("events_handled", "Events by subscriber and what became of them: ok or failed.", "subscriber", "outcome")
 		panics    = counter("events_subscriber_panics", "Panics of subscribers; each is a failed event, too.", "subscriber")
-		queued    = gauge("events_queued", "Events waiting for an asynchronous subscriber.", "subscriber")
 
 		written     = counter("outbox_written", "Event rows committed by this process.")
 		delivered   = counter("outbox_delivered", "Of these, delivered right after the commit.")
@@ -24,7 +23,7 @@ func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox, relay *events.R
 		oldest      = gauge("outbox_oldest_seconds", "For how long it has seen the oldest of them.")
 	)
 	m.registry.MustRegister(&collector{
-		metrics: []metric{published, failed, handled, panics, queued, written, delivered, undelivered, relayed, redelivered, parked, swept, drained, waiting, oldest},
+		metrics: []metric{published, failed, handled, panics, written, delivered, undelivered, relayed, redelivered, parked, swept, drained, waiting, oldest},
 		read: func(emit emit) {
 			b := bus.Stats()
 			emit(published, float64(b.Published))
@@ -33,10 +32,6 @@ func (m *Metrics) Events(bus *events.Bus, outbox *events.Outbox, relay *events.R
 				emit(handled, float64(s.Handled), s.Name, "ok")
 				emit(handled, float64(s.Failed), s.Name, "failed")
 				emit(panics, float64(s.Panics), s.Name)
-				if s.Async {
-					emit(handled, float64(s.Dropped), s.Name, "dropped")
-					emit(queued, float64(s.Queued), s.Name)
-				}
 			}
 			o := outbox.Stats()
 			emit(written, float64(o.Written))
