@@ -231,13 +231,13 @@ func (o *oracle) judge(r *read) {
 	if most := r.deadline; r.ended.After(most) {
 		s.violate("%s waited %v past its deadline", r, r.ended.Sub(most))
 	}
-	saw, none := r.result.Value.Saw, nothing{}
+	saw, lacking, none := r.result.Value.Saw, r.result.Value.Lacks, nothing{}
 	switch {
 	case r.err == nil:
 		o.made(r)
 		o.outcome(r)
 	case errors.As(r.err, &none):
-		saw = none.Saw
+		saw, lacking = none.Saw, none.Lacks
 	case r.ctxErr != nil:
 		return
 	case faulty:
@@ -265,7 +265,7 @@ func (o *oracle) judge(r *read) {
 			}
 			continue
 		}
-		lacks := r.err == nil && slices.Contains(r.result.Value.Lacks[d.f.row], d.f.version)
+		lacks := slices.Contains(lacking[d.f.row], d.f.version)
 		if version >= d.f.version && !lacks {
 			continue
 		}
