@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -335,5 +336,54 @@ func TestAuthorsChangeIsInThePageThatHadItsFragmentStale(t *testing.T) {
 		if _, err := reader(); err != nil {
 			t.Error(err)
 		}
+	})
+}
+
+// Interleaving 33: the change is another process's, and this one does not hear of it. The page
+// waits for another fragment meanwhile, so it reads the ids of now, which tell.
+func TestExpiredFragmentThatWasChangedWhileThePageWaitedIsLoaded(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		writer, p := f.process(), f.process()
+		pair := p.pair()
+		f.origin.set("a", "old")
+		f.origin.set("b", "b")
+		p.read("a")
+		time.Sleep(40 * time.Second) // expired, and within StaleWhileRevalidate
+		atRefresh, atB := f.origin.hold("a"), f.origin.hold("b")
+		reader := later(pair, "a", "42") // has the expired row
+		p.send(lost)
+		f.write(writer, "a", "new", Changed)
+		atB.release()
+		synctest.Wait()
+		atRefresh.release()
+		shows(t, "the page", reader, "new+b")
+	})
+}
+
+// Interleaving 24: a stale fragment was fetched after the flight was closed, and is revoked
+// before the page's third look. That look does not fetch again what is overtaken, but reads
+// the ids of what was heard of.
+func TestStaleFragmentThatIsRevokedBeforeTheThirdLookIsNotShown(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		writer, p := f.process(), f.process()
+		runs := 0
+		page := NewPage(p.Cache, pageSpec("busy"), textSize, func(m *Composition) (string, error) {
+			v, err := p.row.Want(m, "a").Get()
+			if m.ctx == nil || err != nil {
+				return v, err
+			}
+			if runs++; runs < freshLooks {
+				p.fence.Hear(rowTag("a")) // so that it is fetched again
+			} else if runs == freshLooks {
+				_ = writer.Invalidate(context.Background(), Revoked(rowTag("a")))
+				synctest.Wait() // until the process has heard
+			}
+			return v, err
+		})
+		f.staleRow(p)
+		if r, err := page.Fetch(t.Context(), "a", "42"); !errors.Is(err, errBroken) {
+			t.Errorf("got %q as %v, %v, want the load's error", r.Value, r.Outcome, err)
+		}
+		equal(t, "runs", runs, freshLooks)
 	})
 }
