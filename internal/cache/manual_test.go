@@ -12,6 +12,19 @@ import (
 	"example.com/communityfeed/internal/cache/remote"
 )
 
+// Rule 6: what may be missing in L2 makes it no place to store either.
+func TestSetIsNotStoredWhileL2IsDistrusted(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p := f.process()
+		from := p.row.Snapshot(t.Context(), "a")
+		p.Distrust()
+		if err := p.row.Set(t.Context(), from, "v"); !errors.Is(err, ErrNotStored) {
+			t.Errorf("got %v", err)
+		}
+		equal(t, "an entry is in L2", f.redis.Exists("cf:e:{row/1|name=a}"), false)
+	})
+}
+
 // Without Redis there is nothing to distrust: a Set keeps what it is given.
 func TestSetWithoutL2IsKeptAlsoWhenAnEventIsLate(t *testing.T) {
 	inFleet(t, func(t *testing.T, f *fleet) {

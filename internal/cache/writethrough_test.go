@@ -237,6 +237,34 @@ func TestWriteThroughDuringAFillLeavesTheKeyToIt(t *testing.T) {
 	})
 }
 
+// Rule 4: a fill of this process that the write has made useless does not keep the key from
+// the write, and stores nothing after it.
+func TestWriteThroughTakesTheKeyFromAFillThatItHasMadeUseless(t *testing.T) {
+	inFleet(t, func(t *testing.T, f *fleet) {
+		p, other := f.process(), f.process()
+		f.origin.set("a", "v")
+		slow := f.origin.hold("a")
+		first := later(p.row, "a")
+		time.Sleep(2 * time.Second) // so dear a load is refreshed long before the end
+		slow.release()
+		shows(t, "the first read", first, "v")
+		atLoad := f.origin.hold("a")
+		row := p.row.source
+		k := row.spec.split("row/1|name=a")
+		row.refreshBehind(k, row.spec.tags(k))
+		synctest.Wait() // it has the lease, and has read the row
+		if err := f.writeThrough(p, writing{adds: "1", move: Changed}); err != nil {
+			t.Fatal(err)
+		}
+		equal(t, "counted", p.Stats().Keys["row/1"].WrittenThrough, 1)
+		atLoad.release()
+		synctest.Wait()
+		got, how := other.read("a")
+		equal(t, "value", got, "v1")
+		equal(t, "outcome", how, HitL2)
+	})
+}
+
 // What has come to L2 meanwhile is better than what the write would put in its place, and
 // what an operator has deleted stays away.
 func TestWriteThroughLeavesWhatIsThereByThenAlone(t *testing.T) {
@@ -311,6 +339,19 @@ func TestWriterWaitsForNoMoreThanTwoBudgets(t *testing.T) {
 			if took := time.Since(began); took > budget {
 				t.Errorf("took %v", took)
 			}
+		})
+	})
+	t.Run("in line after the write", func(t *testing.T) {
+		writingThrough(t, func(t *testing.T, f *fleet, p, _ *process) {
+			release := func() {}
+			began := time.Now()
+			if err := f.writeThrough(p, writing{adds: "1", move: Changed, after: func() { release = p.occupy() }}); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); took > budget {
+				t.Errorf("took %v", took)
+			}
+			release()
 		})
 	})
 	t.Run("a client who has left", func(t *testing.T) {
