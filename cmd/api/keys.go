@@ -134,7 +134,7 @@ func (c *keysCheck) Run(ctx context.Context, out streams) error {
 // printDiff says how a place stands that refuses no key.
 func printDiff(out streams, keys manifest.Manifest, d manifest.Diff, p manifest.Place, registered bool) {
 	for _, head := range d.Gone {
-		fmt.Fprintf(out.Out, "%s is in %s and not in this program (any more). It stays there, so that nobody uses its number again.\n", head, p)
+		fmt.Fprintf(out.Out, "%s is in %s and not in this program. It stays there, so that its number is not used again.\n", head, p)
 	}
 	missing := slices.Clone(d.New)
 	if len(d.Unshaped) > 0 {

@@ -154,7 +154,7 @@ func TestKeysCheckFailsOrRegistersAsItSays(t *testing.T) {
 		redis   = "the registry in Redis"
 		added   = "Registered in "
 		gone    = "products.one/9 is in "
-		goneEnd = " and not in this program (any more). It stays there, so that nobody uses its number again.\n"
+		goneEnd = " and not in this program. It stays there, so that its number is not used again.\n"
 		isNew   = " is not in "
 		changed = " differs from "
 		refused = "api: the cache keys are not those registered\n"

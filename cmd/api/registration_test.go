@@ -63,8 +63,8 @@ func TestServeRegistersItsKeysInANewInstallationAndNewOnesWhenTold(t *testing.T)
 	serve(t, args...)
 	r.want(t, keys)
 
-	// What an earlier program has left is nobody's concern; the first start of a later
-	// one needs the word, and no start after that.
+	// What an earlier program has registered refuses no later one. The first start of that
+	// needs the flag, and no start after it.
 	older := with(without(keys, "products.one/1"), "products.one/9", "|sku=")
 	r.replace(t, older)
 	serve(t, append(args, "--migrate-cache-key")...)
@@ -130,25 +130,22 @@ func TestTagsOfTheVersionBeforeAreMovedWhileItsKeyIsRegistered(t *testing.T) {
 	}
 	want("while the key is registered", both)
 
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- running.keep(ctx) }()
 	if output, code := runs(t, append([]string{"keys", "prune", "--yes"}, r.flags...)...); code != 0 {
 		t.Fatalf("exit code %d:\n%s", code, output)
 	}
-	for limit := time.Now().Add(10 * time.Second); running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	for range formerAbsent {
+		if err := running.ask(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want("once the key was removed", tags)
 
 	// A process of the version before that still runs registers it again.
 	r.put(t, manifest.Manifest{feed.FormerKey: {Dims: "|community=|order=|after=|limit="}})
-	for limit := time.Now().Add(10 * time.Second); !running.former.Load() && time.Now().Before(limit); time.Sleep(time.Millisecond) {
+	if err := running.ask(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	want("once it is back", both)
-	stop()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
 
 	// What is known stays known while Redis is away.
 	away, err := remote.Open("redis://127.0.0.1:1", remote.Options{Log: testenv.Log(t)})

@@ -83,6 +83,19 @@ func (p *inProcess) valid(e *entry, now time.Duration) bool {
 	return now < e.Until && e.Counts(p.fence)
 }
 
+// hit returns the copy under a rendered key if it may be served, or nil, and what time it is.
+func (p *inProcess) hit(text []byte) (*localCopy, time.Duration) {
+	e := p.l1.Get(text)
+	if e == nil {
+		return nil, 0
+	}
+	now := p.now() // asking the clock is a fifth of a hit
+	if !p.valid(e, now) {
+		return nil, 0
+	}
+	return &e.Value, now
+}
+
 // answerOfEntry makes an answer of a copy in the process, if there is one and it may still be
 // served.
 func (p *inProcess) answerOfEntry(e *entry) (answer, bool) {

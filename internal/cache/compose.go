@@ -131,15 +131,10 @@ func (m *Composition) fromL1(w *want, text []byte) bool {
 	if w.known || w.fill != nil || c.o.Off {
 		return w.known
 	}
-	e := c.l1.Get(text)
-	if e == nil || e.Snapshot.Number <= m.above {
+	hit, now := c.hit(text)
+	if hit == nil || hit.snapshot.Number <= m.above {
 		return false
 	}
-	now := c.now()
-	if !c.valid(e, now) {
-		return false
-	}
-	hit := &e.Value
 	if w.key.spec == nil {
 		w.key, w.tags = hit.key, hit.snapshot.Tags
 	}

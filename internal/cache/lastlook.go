@@ -20,9 +20,9 @@ import (
 //     seconds ago. A stale one is judged, too, since it may be expired only: a writer that
 //     has changed it, and then joined, must not see it unless its load fails.
 //  4. Read the ids. Only Redis can say whether a stale fragment was revoked. So the page
-//     asks whether L2 is trusted, then reads the ids of now. They must be the fragment's
-//     own: those of the lookup that it was judged by. The page leaves this out only if it has waited for nothing since the ids were
-//     read that the fragment was judged by, the fragment counts, and it was read after the
+//     asks whether L2 is trusted, then reads the ids of now. They must be those of the
+//     lookup that the fragment was judged by. The page leaves this out only if it has waited
+//     for nothing since that lookup, the fragment counts, and the lookup was made after the
 //     last read joined the flight.
 //  5. Again. What fails in 3 or 4 is forgotten, the page's function runs again, which fetches
 //     it anew, and all begins at 2. After step 4 has read ids, a fragment needs a number above

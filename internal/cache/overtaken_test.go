@@ -5,7 +5,15 @@ import "testing"
 // Rule 5: two reads that both found nothing in L1 cause one load, also when one of them
 // has come to its end before the other has boarded a flight.
 func TestAReadOvertakenByAWholeFlightDoesNotLoadAgain(t *testing.T) {
-	for name, process := range map[string]func(*fleet) *process{"without L2": (*fleet).alone, "with L2": (*fleet).process} {
+	for name, process := range map[string]func(*fleet) *process{
+		"without L2": (*fleet).alone,
+		"with L2":    (*fleet).process,
+		"with Redis away": func(f *fleet) *process {
+			p := f.process()
+			p.gate.silence()
+			return p
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inFleet(t, func(t *testing.T, f *fleet) {
 				p := process(f)

@@ -8,10 +8,10 @@ import (
 // A PageSpec declares the key of a page. It has no policy and no tags: a page is as fresh
 // as the fragments that it is composed of, and becomes wrong when one of them does.
 type PageSpec struct {
-	Name    string   // as of a [Spec]
-	Version int      // from 1
-	Dims    []string // names of the dimensions, in the order in which they render
-	Value   reflect.Type
+	Name    string       // as of a [Spec]
+	Version int          // from 1
+	Dims    []string     // names of the dimensions, in the order in which they render
+	Value   reflect.Type // as of a [Spec]
 }
 
 // A Page is composed of fragments, which are the values of sources, and kept in L1 only,
@@ -67,17 +67,14 @@ func (p *Page[T]) Fetch(ctx context.Context, values ...string) (Result[T], error
 	}
 	var scratch [256]byte
 	text := pg.spec.render(scratch[:0], values)
-	if e := c.l1.Get(text); e != nil {
-		if now := c.now(); c.valid(e, now) {
-			hit := &e.Value
-			pg.stats.hitL1.Add(1)
-			if hit.early(now, c.o.Rand) {
-				// Hot pages would otherwise hide their fragments from early refreshes.
-				first := hit.fragments[0]
-				first.source.refreshBehind(first.key, first.tags)
-			}
-			return result[T](&hit.answer, HitL1, hit.expires-now)
+	if hit, now := c.hit(text); hit != nil {
+		pg.stats.hitL1.Add(1)
+		if hit.early(now, c.o.Rand) {
+			// Hot pages would otherwise hide their fragments from early refreshes.
+			first := hit.fragments[0]
+			first.source.refreshBehind(first.key, first.tags)
 		}
+		return result[T](&hit.answer, HitL1, hit.expires-now)
 	}
 	a := pg.read(ctx, pg.spec.split(string(text)))
 	return result[T](&a, a.outcome, a.expires-c.now())

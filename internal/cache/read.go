@@ -56,12 +56,7 @@ func (s *source) read(ctx context.Context, k Key) answer {
 	return f.wait(ctx, joined)
 }
 
-func (s *source) newFill(k Key) *fill {
-	f := &fill{source: s, key: k, tags: s.spec.tags(k), done: make(chan struct{})}
-	snapshot := s.cache.snapshot(f.tags)
-	f.snapshot.Store(&snapshot)
-	return f
-}
+func (s *source) newFill(k Key) *fill { return &fill{source: s, key: k, tags: s.spec.tags(k)} }
 
 // fills are those that may be joined.
 type fills struct {
@@ -84,6 +79,9 @@ func (s *source) join(f *fill) (its *fill, joined bool) {
 			return other, true
 		}
 	}
+	snapshot := c.snapshot(f.tags)
+	f.snapshot.Store(&snapshot)
+	f.done = make(chan struct{})
 	if c.fills.byKey == nil {
 		c.fills.byKey = make(map[string]*fill)
 	}
@@ -182,10 +180,10 @@ func (f *fill) resolve(ctx context.Context) answer {
 		f.looked = &found
 	}
 	found := *f.looked
-	if errors.Is(found.Err, remote.ErrNone) {
-		// Another fill may have come and gone between the look into L1 that found nothing
-		// and this one. What that has brought is also in L2, where there is one.
-		if a, ok := f.cache.answerOfEntry(f.cache.l1.Get([]byte(f.key.text))); ok {
+	if found.Err != nil {
+		// Another fill may have come and gone between the look into L1 that found nothing and
+		// this one. What that has brought is also in L2, but L2 does not say so.
+		if a, ok := f.cache.answerOfEntry(f.cache.l1.Get([]byte(f.key.text))); ok && a.snapshot.Number > f.above {
 			return a
 		}
 	}
@@ -319,8 +317,8 @@ func (f *fill) fillLeased(ctx context.Context, found lookupResult) (a answer) {
 	return a
 }
 
-// loadAndStore loads under a snapshot that was taken before, and stores: in L2 if the fill holds the
-// lease, in L1 if nothing was heard meanwhile.
+// loadAndStore loads under a snapshot that was taken before, and stores: in L2 if the fill
+// holds the lease, in L1 if nothing was heard meanwhile.
 func (f *fill) loadAndStore(ctx context.Context, snapshot fence.Snapshot) answer {
 	c := f.cache
 	began := c.now()

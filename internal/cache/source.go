@@ -103,21 +103,15 @@ func fetch[T any](ctx context.Context, s *source, text []byte) (Result[T], error
 	return result[T](&a, a.outcome, a.expires-s.cache.now())
 }
 
-// hit looks into L1 and reports whether what is there answers a read, and for how long it
-// is still fresh.
+// hit looks into L1 and reports whether what is there answers a read, and for how long it is
+// still fresh.
 func (s *source) hit(text []byte) (hit *localCopy, left time.Duration, ok bool) {
-	c := s.cache
-	e := c.l1.Get(text)
-	if e == nil {
+	hit, now := s.cache.hit(text)
+	if hit == nil {
 		return nil, 0, false
 	}
-	now := c.now() // asking the clock is a fifth of a hit
-	if !c.valid(e, now) {
-		return nil, 0, false
-	}
-	hit = &e.Value
 	s.stats.hitL1.Add(1)
-	if hit.early(now, c.o.Rand) {
+	if hit.early(now, s.cache.o.Rand) {
 		s.refreshBehind(hit.key, hit.snapshot.Tags)
 	}
 	return hit, hit.expires - now, true

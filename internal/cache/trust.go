@@ -83,6 +83,9 @@ func (t *trusted) patient(ctx context.Context) (context.Context, context.CancelF
 func (t *trust) lose(why string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.none {
+		return
+	}
 	t.lost++
 	t.why.add(why)
 	if t.since.IsZero() {
@@ -93,7 +96,7 @@ func (t *trust) lose(why string) {
 func (t *trust) holds() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.none || t.since.IsZero()
+	return t.since.IsZero()
 }
 
 func (t *trust) report() (lost map[string]uint64, distrusted bool) {
