@@ -49,7 +49,7 @@ var (
 	noFill = overlay.Replace("internal/cache/read.go",
 		"if s := other.snapshot.Load(); s.Number > f.above &&", "if s := other.snapshot.Load(); s == nil && s.Number > f.above &&")
 	noLease = overlay.Replace("internal/cache/read.go",
-		"return f.loadUnderLease(ctx, found)", "return f.load(ctx, found.snapshot)")
+		"return f.loadUnderLease(ctx, found)", "return f.loadAndStore(ctx, found.snapshot)")
 )
 
 // without leaves a dimension of the caller out of the key of a page: it is made as for
