@@ -105,7 +105,7 @@ stampede: ## Let 3 x 1,000 readers in three processes ask for one cold key, 20 t
 	@go test ./internal/cache/cachetest -run 'TestStampede' -count=1 -v -args -stampede-rounds 20
 
 .PHONY: growth
-growth: ## Move a tag over 1, 1,000 and 100,000 entries, beside SCAN and UNLINK of the same
+growth: ## Invalidate a tag of 1, 1,000 and 100,000 entries, beside SCAN and UNLINK of the same
 	@go test ./internal/cache/cachetest -run 'HoweverManyEntries' -count=1 -v -args -growth-most 100000
 
 # Which server it was, is not what tells two benchmarks apart.
@@ -142,7 +142,7 @@ storm: build ## Let 10,000 users hold one page, empty it with a post, and let th
 	@go run ./loadtest/storm $(ARGS)
 
 .PHONY: costs
-costs: ## Show what hits, misses, moves and memory cost from 1,000 to 100,000 entries, and draw it
+costs: ## Show what hits, misses, invalidations and memory cost from 1,000 to 100,000 entries, and draw it
 	@go run ./loadtest/costs --figure docs/figures/costs.svg $(ARGS)
 
 .PHONY: smoke

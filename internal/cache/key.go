@@ -23,9 +23,9 @@ type Spec struct {
 	// key's contract; see package manifest. Without it nothing is known of the shape.
 	Value reflect.Type
 
-	// Owner names the dimension that says whose the value is, if it is somebody's. A
-	// page that uses it is that somebody's, too: it has a dimension of the same name,
-	// with the same value.
+	// Owner names the dimension that says which user's the value is; empty if it is for
+	// all. A page that uses it must be that user's, too: it has a dimension of the same
+	// name, with the same value.
 	Owner string
 
 	// Response says that the value is a whole answer to a client, and not a fragment of

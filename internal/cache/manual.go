@@ -12,7 +12,7 @@ import (
 )
 
 // Get, Set and GetMany are for callers that ask the origin themselves: one query that brings
-// many values, say. Get and Set spare nobody a stampede. Delete, DeletePattern and WithLock
+// many values, say. Get and Set do not prevent a stampede. Delete, DeletePattern and WithLock
 // are for operators and jobs.
 
 // Get returns a fresh copy if there is one. It does not load and does not wait for a load.
